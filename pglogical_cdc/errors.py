@@ -1,0 +1,198 @@
+"""Every exception that this package raises on purpose.
+
+::
+
+    CdcError
+    ├── ConfigurationError            the caller: wrong arguments, missing privilege or setting
+    ├── ProtocolError                 the bytes: they break the protocol
+    │   ├── TruncatedMessageError
+    │   ├── UnknownMessageError
+    │   ├── UnknownRelationError
+    │   └── MessageTooLargeError
+    ├── ValueDecodeError              a loader that the caller registered
+    ├── SourceError                   the server
+    │   ├── ConnectionLostError       (retryable)
+    │   ├── SlotInUseError            (retryable)
+    │   ├── SlotNotFoundError
+    │   ├── SlotInvalidatedError
+    │   ├── SlotGapError
+    │   ├── TimelineDivergedError
+    │   ├── SystemMismatchError
+    │   ├── PublicationNotFoundError
+    │   ├── DecodingFailedError
+    │   └── SnapshotError
+    ├── OffsetStoreError              the store of positions
+    └── SinkError                     the destination
+
+No message holds a password, a key or a row value.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = (
+    "CdcError",
+    "ConfigurationError",
+    "ProtocolError",
+    "TruncatedMessageError",
+    "UnknownMessageError",
+    "UnknownRelationError",
+    "MessageTooLargeError",
+    "ValueDecodeError",
+    "SourceError",
+    "ConnectionLostError",
+    "SlotInUseError",
+    "SlotNotFoundError",
+    "SlotInvalidatedError",
+    "SlotGapError",
+    "TimelineDivergedError",
+    "SystemMismatchError",
+    "PublicationNotFoundError",
+    "DecodingFailedError",
+    "SnapshotError",
+    "OffsetStoreError",
+    "SinkError",
+)
+
+
+class CdcError(Exception):
+    """Base of all errors of this package."""
+
+    retryable: ClassVar[bool] = False
+    """Whether the same attempt can succeed later without anybody changing anything."""
+
+
+class ConfigurationError(CdcError, ValueError):
+    """The caller's arguments, or the server's settings and privileges, do not allow this."""
+
+
+class ProtocolError(CdcError):
+    """Bytes of the server break the replication protocol.
+
+    Attributes:
+        message_name: the message being read, as the PostgreSQL manual names it.
+        offset: where in the message, in bytes from its type byte.
+        expected: what the protocol wants there.
+        found: what was there; lengths, type bytes and counts only, never a value of a row.
+    """
+
+    def __init__(self, message_name: str, offset: int, expected: str, found: str) -> None:
+        super().__init__(message_name, offset, expected, found)
+        self.message_name = message_name
+        self.offset = offset
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"{self.message_name}, offset {self.offset}: "
+            f"expected {self.expected}, found {self.found}"
+        )
+
+
+class TruncatedMessageError(ProtocolError):
+    """A message ends before its last field."""
+
+
+class UnknownMessageError(ProtocolError):
+    """A message type that the protocol version in use does not have."""
+
+
+class UnknownRelationError(ProtocolError):
+    """A change of a relation that no Relation message has described."""
+
+
+class MessageTooLargeError(ProtocolError):
+    """A message is bigger than the limit that the caller set."""
+
+
+class ValueDecodeError(CdcError):
+    """A loader that the caller registered failed on a value.
+
+    Attributes:
+        table: ``schema.table``.
+        column: name of the column.
+        type_oid: OID of the column's type.
+    """
+
+    def __init__(self, table: str, column: str, type_oid: int, loader: str) -> None:
+        super().__init__(table, column, type_oid, loader)
+        self.table = table
+        self.column = column
+        self.type_oid = type_oid
+        self.loader = loader
+
+    def __str__(self) -> str:
+        return (
+            f"the loader {self.loader} failed on a value of column {self.column!r} of {self.table} "
+            f"(type OID {self.type_oid}); it must take every value that the type can have"
+        )
+
+
+class SourceError(CdcError):
+    """The server refused, or cannot do, what the stream needs.
+
+    Attributes:
+        sqlstate: the server's five-character code, or None where it sent none.
+        slot: the replication slot concerned, if any.
+    """
+
+    def __init__(
+        self, message: str, *, sqlstate: str | None = None, slot: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.slot = slot
+
+
+class ConnectionLostError(SourceError):
+    """The connection broke, or the server shut down. Nothing unacknowledged is lost."""
+
+    retryable = True
+
+
+class SlotInUseError(SourceError):
+    """Another process streams from the slot."""
+
+    retryable = True
+
+
+class SlotNotFoundError(SourceError):
+    """The slot does not exist."""
+
+
+class SlotInvalidatedError(SourceError):
+    """The server has removed WAL that the slot needs; the slot can never be used again."""
+
+
+class SlotGapError(SourceError):
+    """The slot has moved past the position that was stored: changes in between are gone."""
+
+
+class TimelineDivergedError(SourceError):
+    """The server's history split off before the end of what was delivered."""
+
+
+class SystemMismatchError(SourceError):
+    """This is another database cluster than the one the position was stored for."""
+
+
+class PublicationNotFoundError(SourceError):
+    """A publication does not exist, or did not yet where the slot reads."""
+
+
+class DecodingFailedError(SourceError):
+    """The server cannot decode a transaction."""
+
+
+class SnapshotError(SourceError):
+    """The initial or incremental snapshot failed."""
+
+
+class OffsetStoreError(CdcError):
+    """A stored position cannot be read or written."""
+
+
+class SinkError(CdcError):
+    """The destination did not take what was written."""
