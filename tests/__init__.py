@@ -1,0 +1,1 @@
+"""Tests of pglogical_cdc; the folders are those of the package."""
