@@ -1,0 +1,68 @@
+"""What changed, typed. Pure: no connection, no clock."""
+
+from pglogical_cdc.events.assembler import ChangeAssembler
+from pglogical_cdc.events.builtin_types import BUILTIN_ARRAY_ELEMENTS, BUILTIN_TYPES
+from pglogical_cdc.events.catalog import (
+    CatalogColumn,
+    CatalogType,
+    TableCatalog,
+    TypeKind,
+    UniqueIndex,
+)
+from pglogical_cdc.events.change import (
+    Change,
+    Delete,
+    Insert,
+    LogicalMessage,
+    Operation,
+    RowChange,
+    SchemaChange,
+    SnapshotMarker,
+    SnapshotRead,
+    Truncate,
+    Update,
+)
+from pglogical_cdc.events.position import Position
+from pglogical_cdc.events.relation import (
+    Column,
+    Load,
+    PlainLoaders,
+    Relation,
+    ReplicaIdentity,
+    ValueLoaders,
+)
+from pglogical_cdc.events.row import RawValue, Row
+from pglogical_cdc.events.transaction import POSTGRES_EPOCH_US, Transaction
+
+__all__ = (
+    "BUILTIN_ARRAY_ELEMENTS",
+    "BUILTIN_TYPES",
+    "CatalogColumn",
+    "CatalogType",
+    "Change",
+    "ChangeAssembler",
+    "Column",
+    "Delete",
+    "Insert",
+    "Load",
+    "LogicalMessage",
+    "Operation",
+    "PlainLoaders",
+    "POSTGRES_EPOCH_US",
+    "Position",
+    "RawValue",
+    "Relation",
+    "ReplicaIdentity",
+    "Row",
+    "RowChange",
+    "SchemaChange",
+    "SnapshotMarker",
+    "SnapshotRead",
+    "TableCatalog",
+    "Transaction",
+    "Truncate",
+    "TypeKind",
+    "UniqueIndex",
+    "Update",
+    "ValueLoaders",
+)

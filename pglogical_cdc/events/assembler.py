@@ -1,0 +1,322 @@
+"""ChangeAssembler: from protocol messages to changes.
+
+Holds what a message does not say by itself: the open transaction, the relations described so far,
+the types named so far. It knows no connection; whoever drives it may hand in a table's catalog
+together with its Relation message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from pglogical_cdc.absent import UNCHANGED, Absent
+from pglogical_cdc.errors import ProtocolError, UnknownRelationError
+from pglogical_cdc.events.builtin_types import BUILTIN_TYPES
+from pglogical_cdc.events.catalog import TableCatalog
+from pglogical_cdc.events.change import (
+    Change,
+    Delete,
+    Insert,
+    LogicalMessage,
+    SchemaChange,
+    Truncate,
+    Update,
+)
+from pglogical_cdc.events.relation import (
+    Column,
+    PlainLoaders,
+    Relation,
+    ReplicaIdentity,
+    ValueLoaders,
+)
+from pglogical_cdc.events.row import RawValue, Row, key_image
+from pglogical_cdc.events.transaction import POSTGRES_EPOCH_US, Transaction
+from pglogical_cdc.lsn import LSN
+from pglogical_cdc.protocol import (
+    BeginMessage,
+    CommitMessage,
+    DeleteMessage,
+    InsertMessage,
+    LogicalDecodingMessage,
+    Message,
+    OriginMessage,
+    RelationMessage,
+    StreamAbortMessage,
+    TruncateMessage,
+    TypeMessage,
+    UpdateMessage,
+)
+
+__all__ = ("ChangeAssembler",)
+
+_IDENTITY_FLAG: Final = 1
+"""Relation message, flags of a column: "marks the column as part of the key"."""
+
+_BUILTIN_NAMES: Final = frozenset(BUILTIN_TYPES.values())
+
+
+class ChangeAssembler:
+    """Turns the messages of one stream, in their order, into changes.
+
+    Args:
+        database: name of the database, for ``relation.database``.
+        loaders: gives the functions that make Python values; by default text stays `str`.
+    """
+
+    def __init__(self, *, database: str = "", loaders: ValueLoaders | None = None) -> None:
+        self._database = database
+        self._loaders = PlainLoaders() if loaders is None else loaders
+        self._relations: dict[int, Relation] = {}
+        self._type_names: dict[int, str] = {}
+        self._transaction: Transaction | None = None
+        self._ordinal = 0
+        self._previous_end_lsn: LSN | None = None
+        self._assemble: dict[type, Callable[..., Sequence[Change]]] = {
+            BeginMessage: self._begin,
+            CommitMessage: self._commit,
+            OriginMessage: self._origin,
+            TypeMessage: self._type,
+            RelationMessage: self._relation,
+            InsertMessage: self._insert,
+            UpdateMessage: self._update,
+            DeleteMessage: self._delete,
+            TruncateMessage: self._truncate,
+            LogicalDecodingMessage: self._message,
+            StreamAbortMessage: self._stream_abort,
+        }
+
+    @property
+    def transaction(self) -> Transaction | None:
+        """The transaction whose changes are being read; None between transactions."""
+        return self._transaction
+
+    @property
+    def ordinal(self) -> int:
+        """How many changes the open transaction has had so far."""
+        return self._ordinal
+
+    def relation(self, oid: int) -> Relation | None:
+        """Return the latest version of a relation, or None if no message has described it."""
+        return self._relations.get(oid)
+
+    def assemble(
+        self, message: Message, wal_start: int, catalog: TableCatalog | None = None
+    ) -> Sequence[Change]:
+        """Take the next message and return the changes that it makes, usually none or one.
+
+        Args:
+            message: the message, as `PgoutputParser.parse` returns it.
+            wal_start: start LSN of the XLogData that carried it.
+            catalog: with a Relation message, what the catalog says of the table. Without it the
+                catalog of the table's previous version holds on.
+
+        Raises:
+            ProtocolError: the message cannot come here: a row outside a transaction, a relation
+                that was not described, tuples that do not fit it.
+        """
+        if catalog is not None and isinstance(message, RelationMessage):
+            return self._relation(message, wal_start, catalog)
+        try:
+            assemble = self._assemble[type(message)]
+        except KeyError:
+            raise ProtocolError(
+                type(message).__name__,
+                0,
+                expected="a message of protocol version 1",
+                found="a message of a streamed or prepared transaction",
+            ) from None
+        return assemble(message, wal_start)
+
+    # -- transactions
+
+    def _begin(self, message: BeginMessage, wal_start: int) -> Sequence[Change]:
+        if self._transaction is not None:
+            raise _out_of_place("Begin", "no open transaction", "one that has not been committed")
+        self._transaction = Transaction(
+            xid=message.xid,
+            commit_lsn=LSN(message.final_lsn),
+            commit_timestamp=message.commit_timestamp + POSTGRES_EPOCH_US,
+            previous_end_lsn=self._previous_end_lsn,
+        )
+        self._ordinal = 0
+        return ()
+
+    def _commit(self, message: CommitMessage, wal_start: int) -> Sequence[Change]:
+        transaction = self._open("Commit")
+        if transaction.commit_lsn != message.commit_lsn:
+            raise ProtocolError(
+                "Commit",
+                2,
+                expected=f"the commit LSN of its Begin, {transaction.commit_lsn}",
+                found=str(LSN(message.commit_lsn)),
+            )
+        transaction.end_lsn = self._previous_end_lsn = LSN(message.end_lsn)
+        self._transaction = None
+        return ()
+
+    def _origin(self, message: OriginMessage, wal_start: int) -> Sequence[Change]:
+        transaction = self._open("Origin")
+        transaction.origin = message.name
+        transaction.origin_lsn = LSN(message.commit_lsn)
+        return ()
+
+    def _stream_abort(self, message: StreamAbortMessage, wal_start: int) -> Sequence[Change]:
+        # PostgreSQL 18 sends it in version 1 too, for a rolled-back transaction whose
+        # sub-transaction was released: nothing of it was ever sent, so nothing is to be undone.
+        return ()
+
+    # -- relations
+
+    def _type(self, message: TypeMessage, wal_start: int) -> Sequence[Change]:
+        # Of a domain the server names the type below it (logicalrep_write_typ takes the base
+        # type), under the OID of the domain. A type of the user's that has the name of a built-in
+        # one keeps its schema, so that it is not taken for that one.
+        name = message.name
+        if message.namespace not in ("", "pg_catalog") and name in _BUILTIN_NAMES:
+            name = f"{message.namespace}.{name}"
+        self._type_names[message.type_oid] = name
+        return ()
+
+    def _relation(
+        self, message: RelationMessage, wal_start: int, catalog: TableCatalog | None = None
+    ) -> Sequence[Change]:
+        previous = self._relations.get(message.relation_id)
+        if catalog is None and previous is not None:
+            catalog = previous.catalog
+        relation = Relation(
+            oid=message.relation_id,
+            schema=message.namespace,
+            name=message.relation_name,
+            columns=tuple(
+                Column(
+                    name=column.name,
+                    type_oid=column.type_oid,
+                    type_modifier=column.type_modifier,
+                    type_name=self._type_name(column.type_oid, catalog),
+                    is_identity=bool(column.flags & _IDENTITY_FLAG),
+                )
+                for column in message.columns
+            ),
+            replica_identity=ReplicaIdentity(message.replica_identity),
+            database=self._database,
+            catalog=catalog,
+            loaders=self._loaders,
+        )
+        if previous is not None and previous.has_shape_of(relation):
+            # The server repeats a description whenever its own cache was invalidated, also when
+            # nothing changed. Keep the version, so that what was made for it stays good.
+            if previous.catalog != catalog:
+                self._relations[relation.oid] = relation
+            return ()
+        self._relations[relation.oid] = relation
+        if previous is None or self._transaction is None:
+            return ()
+        return (SchemaChange(wal_start, self._transaction, self._ordinal + 1, relation, previous),)
+
+    def _type_name(self, oid: int, catalog: TableCatalog | None) -> str | None:
+        name = BUILTIN_TYPES.get(oid)
+        if name is None and catalog is not None and oid in catalog.types:
+            name = catalog.types[oid].name
+        return self._type_names.get(oid) if name is None else name
+
+    # -- changes
+
+    def _insert(self, message: InsertMessage, wal_start: int) -> Sequence[Change]:
+        transaction = self._open("Insert")
+        relation = self._described("Insert", message.relation_id)
+        new = message.new_tuple
+        if len(new) != len(relation.columns):
+            raise _misfit("Insert", relation, new)
+        self._ordinal += 1
+        return (Insert(wal_start, transaction, self._ordinal, relation, Row(relation, new)),)
+
+    def _update(self, message: UpdateMessage, wal_start: int) -> Sequence[Change]:
+        transaction = self._open("Update")
+        relation = self._described("Update", message.relation_id)
+        new: Sequence[RawValue] = message.new_tuple
+        if len(new) != len(relation.columns):
+            raise _misfit("Update", relation, new)
+        before = None
+        if message.old_tuple is not None:
+            old = self._old("Update", relation, message.old_tuple_kind, message.old_tuple)
+            before = Row(relation, old)
+            if UNCHANGED in new:
+                new = [
+                    old[i] if value is UNCHANGED and not isinstance(old[i], Absent) else value
+                    for i, value in enumerate(new)
+                ]
+        self._ordinal += 1
+        after = Row(relation, new)
+        return (Update(wal_start, transaction, self._ordinal, relation, before, after),)
+
+    def _delete(self, message: DeleteMessage, wal_start: int) -> Sequence[Change]:
+        transaction = self._open("Delete")
+        relation = self._described("Delete", message.relation_id)
+        old = self._old("Delete", relation, message.old_tuple_kind, message.old_tuple)
+        self._ordinal += 1
+        return (Delete(wal_start, transaction, self._ordinal, relation, Row(relation, old)),)
+
+    def _old(
+        self, name: str, relation: Relation, kind: str | None, values: Sequence[RawValue]
+    ) -> Sequence[RawValue]:
+        if len(values) != len(relation.columns):
+            raise _misfit(name, relation, values)
+        return key_image(relation, values) if kind == "K" else values
+
+    def _truncate(self, message: TruncateMessage, wal_start: int) -> Sequence[Change]:
+        transaction = self._open("Truncate")
+        relations = [self._described("Truncate", oid) for oid in message.relation_ids]
+        changes: list[Change] = []
+        for relation in relations:
+            self._ordinal += 1
+            changes.append(
+                Truncate(
+                    wal_start,
+                    transaction,
+                    self._ordinal,
+                    relation,
+                    message.cascade,
+                    message.restart_identity,
+                )
+            )
+        return changes
+
+    def _message(self, message: LogicalDecodingMessage, wal_start: int) -> Sequence[Change]:
+        prefix, content = message.prefix, message.content
+        if not message.transactional:
+            # Sent when it is read from the WAL, not at a commit: its own LSN is its place.
+            return (LogicalMessage(message.lsn, None, 0, prefix, content, self._database),)
+        transaction = self._open("Message")
+        self._ordinal += 1
+        return (
+            LogicalMessage(wal_start, transaction, self._ordinal, prefix, content, self._database),
+        )
+
+    # -- checks
+
+    def _open(self, name: str) -> Transaction:
+        if self._transaction is None:
+            raise _out_of_place(name, "an open transaction", "no Begin before it")
+        return self._transaction
+
+    def _described(self, name: str, oid: int) -> Relation:
+        try:
+            return self._relations[oid]
+        except KeyError:
+            raise UnknownRelationError(
+                name, 1, expected="a relation that was described before", found=f"OID {oid}"
+            ) from None
+
+
+def _out_of_place(name: str, expected: str, found: str) -> ProtocolError:
+    return ProtocolError(name, 0, expected=expected, found=found)
+
+
+def _misfit(name: str, relation: Relation, values: Sequence[RawValue]) -> ProtocolError:
+    return ProtocolError(
+        name,
+        5,
+        expected=f"{len(relation.columns)} columns of {relation.schema}.{relation.name}",
+        found=f"{len(values)}",
+    )

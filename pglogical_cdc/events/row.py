@@ -1,0 +1,106 @@
+"""Row: the columns of one row version, decoded when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from pglogical_cdc.absent import NOT_SENT, Absent
+
+if TYPE_CHECKING:
+    from pglogical_cdc.events.relation import Relation
+
+__all__ = ("RawValue", "Row", "key_image")
+
+RawValue: TypeAlias = "bytes | Absent | None"
+"""A value as it came: `bytes` (text format), `BinaryValue`, None for NULL, UNCHANGED, NOT_SENT."""
+
+
+class _NotLoaded:
+    """Marks a value that nobody has asked for yet."""
+
+
+_NOT_LOADED = _NotLoaded()
+
+
+class Row(Mapping[str, object]):
+    """A read-only mapping from column name to Python value.
+
+    Columns come in the order of the table. A value is decoded at its first use and kept. NULL is
+    None; a value that the server did not send is `UNCHANGED` or `NOT_SENT`, never None.
+
+    Two rows are equal if their names and values are; the repr shows names only, no values.
+    """
+
+    __slots__ = ("_loaded", "_raw", "_relation")
+
+    def __init__(self, relation: Relation, raw: Sequence[RawValue]) -> None:
+        self._relation = relation
+        self._raw = raw
+        self._loaded: list[object] | None = None
+
+    @property
+    def relation(self) -> Relation:
+        """The version of the table that the row belongs to."""
+        return self._relation
+
+    @property
+    def raw(self) -> Sequence[RawValue]:
+        """The wire values, one for each of ``relation.columns``."""
+        return self._raw
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Names of the columns that the server did not send."""
+        return tuple(
+            column.name
+            for column, value in zip(self._relation.columns, self._raw, strict=True)
+            if isinstance(value, Absent)
+        )
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the server sent every column."""
+        return not any(isinstance(value, Absent) for value in self._raw)
+
+    def __getitem__(self, name: str) -> object:
+        position = self._relation.positions[name]
+        value = self._raw[position]
+        if not isinstance(value, bytes):
+            return value
+        loaded = self._loaded
+        if loaded is None:
+            loaded = self._loaded = [_NOT_LOADED] * len(self._raw)
+        result = loaded[position]
+        if result is _NOT_LOADED:
+            result = loaded[position] = self._relation.to_python(position, value)
+        return result
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._relation.positions)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._relation.positions
+
+    def __repr__(self) -> str:
+        relation = self._relation
+        names = ", ".join(
+            f"{column.name}={value!r}" if isinstance(value, Absent) else column.name
+            for column, value in zip(relation.columns, self._raw, strict=True)
+        )
+        return f"<Row of {relation.schema}.{relation.name}: {names}>"
+
+
+def key_image(relation: Relation, values: Sequence[RawValue]) -> list[RawValue]:
+    """Return the values of an old key, with `NOT_SENT` for the columns outside it.
+
+    TupleData of kind ``K`` has NULL for those columns (PostgreSQL manual, "Logical Replication
+    Message Formats", Update), which must not be taken for a NULL of the row.
+    """
+    return [
+        value if column.is_identity else NOT_SENT
+        for column, value in zip(relation.columns, values, strict=True)
+    ]
