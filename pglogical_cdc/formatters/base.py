@@ -1,0 +1,64 @@
+"""Formatter and Record: what every format gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from pglogical_cdc._attrs import record
+from pglogical_cdc.events import Change, Position, Transaction
+
+__all__ = ("Formatter", "Record")
+
+
+@record
+class Record:
+    """One message for a topic, stream, queue or file."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    """None is a tombstone: for a compacted topic, the order to forget the key."""
+    headers: Sequence[tuple[str, bytes]] = ()
+    position: Position | None = None
+    """Position of the change that it was made of; None for heartbeats and the like."""
+
+    def __repr__(self) -> str:
+        kind = "tombstone" if self.value is None else f"{len(self.value)} bytes"
+        return f"<Record for {self.topic} at {self.position}: {kind}>"
+
+
+@runtime_checkable
+class Formatter(Protocol):
+    """Makes records of changes. Pure: the clock is handed in, nothing is looked up.
+
+    Each method returns the records in the order in which they must be sent. A loop that wants only
+    the records of rows calls `format`; a `Pipeline` calls all four.
+    """
+
+    def format(self, change: Change) -> Sequence[Record]:
+        """Return the records of one change, possibly none."""
+        ...
+
+    def begin(self, transaction: Transaction) -> Sequence[Record]:
+        """Return what opens a transaction; called before its first change."""
+        ...
+
+    def commit(
+        self, transaction: Transaction, counts: Mapping[tuple[str, str], int]
+    ) -> Sequence[Record]:
+        """Return what closes a transaction; called after its last change.
+
+        Args:
+            transaction: the transaction, with its `end_lsn`.
+            counts: number of row changes by (schema, table), in order of first appearance.
+        """
+        ...
+
+    def heartbeat(self, time: int) -> Sequence[Record]:
+        """Return the sign of life of an idle stream.
+
+        Args:
+            time: nanoseconds since 1970-01-01 UTC.
+        """
+        ...

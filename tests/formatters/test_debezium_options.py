@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import inspect
+from typing import get_type_hints
+
+import pytest
+
+from pglogical_cdc.errors import ConfigurationError
+from pglogical_cdc.formatters import DebeziumFormatter
+from pglogical_cdc.formatters.debezium_options import (
+    DebeziumOptions,
+    DecimalMode,
+    check_choice,
+    skipped_letters,
+)
+
+
+def test_options_are_the_formatters_parameters() -> None:
+    parameters = [*inspect.signature(DebeziumFormatter).parameters]
+
+    assert parameters == ["topic_prefix", *get_type_hints(DebeziumOptions)]
+
+
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [("t", "t"), ("none", ""), ("c,u,d,t", "cudt"), (" c , d ", "cd"), ("", "")],
+)
+def test_skipped_operations(text: str, letters: str) -> None:
+    assert skipped_letters(text) == set(letters)
+
+
+@pytest.mark.parametrize("text", ["x", "c;d", "none,c", "truncate"])
+def test_skipped_operations_refuses_others(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="c, u, d, t"):
+        skipped_letters(text)
+
+
+def test_check_choice_names_what_is_supported() -> None:
+    check_choice("decimal_handling_mode", "double", DecimalMode)
+    with pytest.raises(ConfigurationError, match=r"'precise', 'double', 'string'"):
+        check_choice("decimal_handling_mode", "exact", DecimalMode)
