@@ -1,0 +1,716 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pglogical_cdc.errors import ConfigurationError, SinkError
+from pglogical_cdc.events import Change, Position, SchemaChange, Transaction, Truncate
+from pglogical_cdc.formatters.base import Record
+from pglogical_cdc.formatters.dms import DmsFormatter
+from pglogical_cdc.pipeline import Pipeline
+from pglogical_cdc.replication import ReplicationReader
+from tests import wire
+from tests.feed import Feed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from pglogical_cdc.pipeline import ChangeSource
+
+INT4 = 23
+
+
+class Tape:
+    """A reader that plays a recorded stream.
+
+    A step makes changes when it is reached, as a server would send them; None in `steps` says that
+    nothing is there yet, so that only a waiting `poll` goes on.
+    """
+
+    def __init__(self, steps: Iterable[Callable[[], Sequence[Change]] | None]) -> None:
+        self._steps = deque(steps)
+        self._changes: deque[Change] = deque()
+        self._transaction: Transaction | None = None
+        self._stopped = False
+        self.is_open = True
+        self.acked: list[Change | Position] = []
+        self.polls: list[float | None] = []
+        self.log: list[str] = []
+
+    def poll(self, timeout: float | None = 0.0) -> Change | None:
+        self.polls.append(timeout)
+        if self._stopped:
+            return None
+        while not self._changes:
+            transaction = self._transaction
+            if transaction is not None and transaction.end_lsn is not None:
+                self._transaction = None
+                return None
+            if not self._steps:
+                return None
+            if self._steps[0] is None:
+                if timeout == 0:
+                    return None
+                self._steps.popleft()
+                if timeout is not None:
+                    return None
+                continue
+            step = self._steps.popleft()
+            assert step is not None
+            self._changes.extend(step())
+        change = self._changes.popleft()
+        self._transaction = change.transaction
+        return change
+
+    @property
+    def ended(self) -> bool:
+        return self._stopped or not (self._steps or self._changes)
+
+    def ack(self, up_to: Change | Position, /) -> None:
+        self.acked.append(up_to)
+        self.log.append(f"ack {_ordinal(up_to)}")
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def close(self) -> None:
+        self.is_open = False
+        self.log.append("reader closed")
+
+
+def _ordinal(up_to: Change | Position) -> int:
+    return up_to.ordinal
+
+
+class Recorder:
+    """A sink that notes what happens to it, in the tape's log."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.log = tape.log
+        self.written: list[Any] = []
+        self.flushed: list[Any] = []
+
+    def write(self, items: Sequence[Any], /) -> None:
+        self.written.extend(items)
+        self.log.append("write " + " ".join(map(_name, items)))
+
+    def flush(self) -> None:
+        self.flushed = list(self.written)
+        self.log.append("flush")
+
+    def close(self) -> None:
+        self.log.append("close")
+
+
+def _name(item: Any) -> str:
+    if not isinstance(item, Record):
+        return f"{item.op}{item.ordinal}"
+    assert item.value is not None
+    return item.value.decode()
+
+
+class Marking:
+    """A formatter that makes a record of everything."""
+
+    def format(self, change: Change) -> Sequence[Record]:
+        return [Record("t", None, f"{change.op}{change.ordinal}".encode(), (), change.position)]
+
+    def begin(self, transaction: Transaction) -> Sequence[Record]:
+        return [Record("tx", None, b"begin")]
+
+    def commit(
+        self, transaction: Transaction, counts: Mapping[tuple[str, str], int]
+    ) -> Sequence[Record]:
+        assert transaction.end_lsn is not None
+        counted = ",".join(f"{schema}.{table}={n}" for (schema, table), n in counts.items())
+        return [Record("tx", None, f"commit({counted})".encode())]
+
+    def heartbeat(self, time: int) -> Sequence[Record]:
+        return [Record("heartbeat", None, b"heartbeat")]
+
+
+class Server:
+    """Makes the steps of a tape."""
+
+    def __init__(self) -> None:
+        self.feed = Feed()
+        for oid, name in ((1, "a"), (2, "b")):
+            self.feed.table(oid, "public", name, [("id", INT4)], key=["id"])
+
+    def begin(self) -> Sequence[Change]:
+        self.feed.begin()
+        return ()
+
+    def commit(self) -> Sequence[Change]:
+        self.feed.commit()
+        return ()
+
+    def insert(self, oid: int = 1) -> Callable[[], Sequence[Change]]:
+        return lambda: [self.feed.insert(oid, "1")]
+
+    def message(self) -> Sequence[Change]:
+        return self.feed.send(wire.logical_decoding_message("p", b"x", flags=0, lsn=0x20))
+
+    def transaction(self, *tables: int) -> Iterator[Callable[[], Sequence[Change]]]:
+        yield self.begin
+        for oid in tables:
+            yield self.insert(oid)
+        yield self.commit
+
+
+def run(tape: Tape, **options: Any) -> list[str]:
+    Pipeline(tape, sink=Recorder(tape), **options).run()
+    return tape.log
+
+
+def test_a_real_reader_is_a_source() -> None:
+    def takes(source: ChangeSource) -> None: ...
+
+    takes(ReplicationReader("", slot="s", publications="p"))
+
+
+# -- acknowledging
+
+
+def test_flush_comes_before_ack_and_close_last() -> None:
+    server = Server()
+    assert run(Tape([*server.transaction(1, 1)])) == [
+        "write insert1",
+        "write insert2",
+        "flush",
+        "ack 2",
+        "close",
+    ]
+
+
+def test_what_is_acknowledged_is_the_change_itself() -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1)])
+    sink = Recorder(tape)
+    Pipeline(tape, sink=sink).run()
+    assert tape.acked == sink.written
+
+
+def test_several_transactions_that_wait_are_one_flush() -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1), *server.transaction(2, 1)])
+    assert run(tape) == [
+        "write insert1",
+        "write insert1",
+        "write insert2",
+        "flush",
+        "ack 2",
+        "close",
+    ]
+
+
+def test_when_nothing_more_is_waiting_it_flushes_at_once() -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1), None, *server.transaction(1)])
+    assert run(tape) == [
+        "write insert1",
+        "flush",
+        "ack 1",
+        "write insert1",
+        "flush",
+        "ack 1",
+        "close",
+    ]
+    assert None in tape.polls  # between the two it waits, as long as it takes
+
+
+def test_the_last_change_of_an_open_transaction_waits_for_its_commit() -> None:
+    server = Server()
+    tape = Tape(
+        [server.begin, server.insert(), server.insert(), None, server.insert(), server.commit]
+    )
+    assert run(tape, formatter=Marking()) == [
+        "write begin",
+        "write insert1",
+        "write insert2",
+        "flush",
+        "ack 1",
+        "write insert3",
+        "write commit(public.a=3)",
+        "flush",
+        "ack 3",
+        "close",
+    ]
+
+
+def test_a_transaction_that_is_cut_off_is_not_acknowledged_whole() -> None:
+    server = Server()
+    tape = Tape([server.begin, server.insert(), server.insert()])
+    assert run(tape) == ["write insert1", "write insert2", "flush", "ack 1", "close"]
+
+
+def test_flush_after_max_batch_records() -> None:
+    server = Server()
+    assert run(Tape([*server.transaction(1, 1, 1, 1, 1)]), max_batch=2) == [
+        "write insert1",
+        "write insert2",
+        "flush",
+        "ack 1",
+        "write insert3",
+        "write insert4",
+        "flush",
+        "ack 3",
+        "write insert5",
+        "flush",
+        "ack 5",
+        "close",
+    ]
+
+
+def test_flush_after_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server()
+    now = 100.0
+
+    def later() -> Sequence[Change]:
+        nonlocal now
+        now += 2
+        return server.insert()()
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    tape = Tape(
+        [server.begin, server.insert(), server.insert(), later, server.insert(), server.commit]
+    )
+    assert run(tape, flush_interval=1.5) == [
+        "write insert1",
+        "write insert2",
+        "write insert3",
+        "flush",
+        "ack 2",
+        "write insert4",
+        "flush",
+        "ack 4",
+        "close",
+    ]
+
+
+def test_a_message_outside_of_transactions() -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1), server.message, *server.transaction(1), server.message])
+    assert run(tape) == [
+        "write insert1",
+        "write message0",
+        "write insert1",
+        "write message0",
+        "flush",
+        "ack 0",
+        "close",
+    ]
+
+
+def test_nothing_at_all() -> None:
+    assert run(Tape([])) == ["close"]
+
+
+# -- changes without records
+
+
+def test_a_transform_that_drops_everything_still_moves_the_slot() -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1), None, *server.transaction(1, 1), None])
+    assert run(tape, formatter=Marking(), transforms=[lambda change: None]) == [
+        "ack 1",
+        "ack 2",
+        "close",
+    ]
+
+
+def test_dropped_changes_wait_for_what_is_before_them() -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1, 2, 2)])
+    only_a: Any = lambda change: change if change.table == "a" else None  # noqa: E731
+    assert run(tape, transforms=[only_a]) == ["write insert1", "flush", "ack 3", "close"]
+
+
+def test_dropped_changes_are_acknowledged_in_a_busy_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+
+    def tick() -> float:
+        nonlocal now
+        now += 0.1
+        return now
+
+    monkeypatch.setattr(time, "monotonic", tick)
+    server = Server()
+    tape = Tape([step for _ in range(20) for step in server.transaction(1)])
+    log = run(tape, transforms=[lambda change: None], flush_interval=1.0)
+    assert log.count("ack 1") > 3
+    assert set(log) == {"ack 1", "close"}
+
+
+def test_records_without_a_formatter_are_changes() -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1)])
+    sink = Recorder(tape)
+    Pipeline(tape, sink=sink).run()
+    assert [type(item).__name__ for item in sink.written] == ["Insert"]
+
+
+# -- the formatter
+
+
+def test_begin_and_commit_enclose_a_transaction() -> None:
+    server = Server()
+    tape = Tape([*server.transaction(2, 1, 2), *server.transaction(1)])
+    assert run(tape, formatter=Marking()) == [
+        "write begin",
+        "write insert1",
+        "write insert2",
+        "write insert3",
+        "write commit(public.b=2,public.a=1)",
+        "write begin",
+        "write insert1",
+        "write commit(public.a=1)",
+        "flush",
+        "ack 1",
+        "close",
+    ]
+
+
+def test_commit_without_a_pause_before_the_next_transaction() -> None:
+    server = Server()
+    steps = [*server.transaction(1), *server.transaction(2)]
+    changes = [change for step in steps for change in step()]
+    assert run(Tape([lambda: changes]), formatter=Marking()) == [
+        "write begin",
+        "write insert1",
+        "write commit(public.a=1)",
+        "write begin",
+        "write insert1",
+        "write commit(public.b=1)",
+        "flush",
+        "ack 1",
+        "close",
+    ]
+
+
+def test_only_changes_of_rows_count() -> None:
+    server = Server()
+    feed = server.feed
+
+    def schema_change() -> Sequence[Change]:
+        changes = feed.table(1, "public", "a", [("id", INT4), ("x", INT4)], key=["id"])
+        assert [type(change) for change in changes] == [SchemaChange]
+        return [*changes, feed.insert(1, "1", "2")]
+
+    def truncate() -> Sequence[Change]:
+        changes = feed.send(wire.truncate([1, 2]))
+        assert [type(change) for change in changes] == [Truncate, Truncate]
+        return changes
+
+    message = wire.logical_decoding_message("p", b"x")
+    tape = Tape([server.begin, schema_change, truncate, lambda: feed.send(message), server.commit])
+    log = run(tape, formatter=Marking())
+    assert "write commit(public.a=2,public.b=1)" in log
+
+
+def test_marks_of_the_commit_are_durable_before_its_last_change_is_acknowledged() -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1, 1)])
+    log = run(tape, formatter=Marking(), max_batch=1)
+    assert log.index("write commit(public.a=2)") < log.index("ack 2")
+    assert "flush" in log[log.index("write commit(public.a=2)") : log.index("ack 2")]
+
+
+def test_a_formatter_and_a_real_format() -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1)])
+    sink = Recorder(tape)
+    Pipeline(tape, formatter=DmsFormatter(), sink=sink).run()
+    (record,) = sink.flushed
+    assert record.key == b"public.a"
+
+
+def test_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+
+    class Waiting(Tape):
+        def poll(self, timeout: float | None = 0.0) -> Change | None:
+            nonlocal now
+            change = super().poll(timeout)
+            if change is None and timeout is not None:
+                now += timeout
+            return change
+
+    server = Server()
+    tape = Waiting([None, None, *server.transaction(1), None])
+    assert run(tape, formatter=Marking(), heartbeat_interval=5) == [
+        "write heartbeat",
+        "flush",
+        "write heartbeat",
+        "flush",
+        "write begin",
+        "write insert1",
+        "write commit(public.a=1)",
+        "flush",
+        "ack 1",
+        "close",
+    ]
+    assert set(tape.polls) == {0.0, 5.0}
+
+
+def test_heartbeats_of_a_busy_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def tick() -> float:
+        nonlocal now
+        now += 0.01
+        return now
+
+    monkeypatch.setattr(time, "monotonic", tick)
+    server = Server()
+    tape = Tape([*server.transaction(*[1] * 50)])
+    log = run(tape, formatter=Marking(), heartbeat_interval=0.2)
+    assert "write heartbeat" in log[: log.index("write insert50")]
+
+
+# -- transforms
+
+
+def test_transforms_go_in_order_and_may_multiply() -> None:
+    server = Server()
+    seen: list[str] = []
+
+    def twice(change: Change) -> Iterable[Change]:
+        seen.append("twice")
+        yield change
+        yield change
+
+    def note(change: Change) -> Change:
+        seen.append("note")
+        return change
+
+    tape = Tape([*server.transaction(1)])
+    assert run(tape, transforms=[twice, note])[:2] == ["write insert1", "write insert1"]
+    assert seen == ["twice", "note", "note"]
+
+
+@pytest.mark.parametrize("result", [7, "text", [object()]])
+def test_a_transform_must_return_changes(result: object) -> None:
+    def broken(change: Change) -> Any:
+        return result
+
+    server = Server()
+    tape = Tape([*server.transaction(1)])
+    with pytest.raises(ConfigurationError, match=r"the transform \S*broken must return a change"):
+        run(tape, transforms=[broken])
+    assert tape.log == ["close"]
+
+
+# -- errors
+
+
+class BrokenError(Exception):
+    pass
+
+
+def test_an_error_in_flush_acknowledges_nothing_and_closes_once() -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1)])
+
+    class Failing(Recorder):
+        def flush(self) -> None:
+            raise SinkError("no room")
+
+    with pytest.raises(SinkError, match="no room"):
+        Pipeline(tape, sink=Failing(tape)).run()
+    assert tape.log == ["write insert1", "close"]
+
+
+def test_an_error_in_write_keeps_what_was_acknowledged_before() -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1), None, *server.transaction(1)])
+
+    class Failing(Recorder):
+        def write(self, items: Sequence[Any], /) -> None:
+            if self.written:
+                raise BrokenError
+            super().write(items)
+
+    with pytest.raises(BrokenError):
+        Pipeline(tape, sink=Failing(tape)).run()
+    assert tape.log == ["write insert1", "flush", "ack 1", "close"]
+
+
+@pytest.mark.parametrize("where", ["format", "begin", "commit"])
+def test_an_error_in_the_formatter(where: str) -> None:
+    def fail(*arguments: object) -> Any:
+        raise BrokenError
+
+    formatter = Marking()
+    setattr(formatter, where, fail)
+    server = Server()
+    tape = Tape([*server.transaction(1)])
+    with pytest.raises(BrokenError):
+        run(tape, formatter=formatter)
+    assert tape.acked == []
+    assert "flush" not in tape.log
+    assert tape.log[-1] == "close"
+
+
+@pytest.mark.parametrize("error", [BrokenError, TypeError, KeyboardInterrupt])
+def test_an_error_in_a_transform(error: type[BaseException]) -> None:
+    def fail(change: Change) -> Iterable[Change]:
+        yield change
+        raise error("x")
+
+    server = Server()
+    tape = Tape([*server.transaction(1)])
+    with pytest.raises(error, match="x"):
+        run(tape, transforms=[fail])
+    assert tape.log == ["close"]
+
+
+def test_an_error_of_the_reader() -> None:
+    server = Server()
+
+    def fail() -> Sequence[Change]:
+        raise BrokenError
+
+    tape = Tape([*server.transaction(1), fail])
+    with pytest.raises(BrokenError):
+        run(tape)
+    assert tape.log == ["write insert1", "close"]
+
+
+def test_a_failing_close_does_not_hide_the_first_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1)])
+
+    class Failing(Recorder):
+        def flush(self) -> None:
+            raise BrokenError("first")
+
+        def close(self) -> None:
+            super().close()
+            raise ValueError("row value")
+
+    with pytest.raises(BrokenError, match="first"):
+        Pipeline(tape, sink=Failing(tape)).run()
+    assert tape.log.count("close") == 1
+    assert "closing the sink failed as well: ValueError" in caplog.text
+    assert "row value" not in caplog.text
+
+
+def test_a_failing_close_after_success_is_raised() -> None:
+    tape = Tape([])
+
+    class Failing(Recorder):
+        def close(self) -> None:
+            super().close()
+            raise BrokenError
+
+    with pytest.raises(BrokenError):
+        Pipeline(tape, sink=Failing(tape)).run()
+    assert tape.log == ["close"]
+
+
+# -- ending
+
+
+def test_stop_flushes_and_acknowledges() -> None:
+    server = Server()
+
+    class Endless(Tape):
+        def poll(self, timeout: float | None = 0.0) -> Change | None:
+            if not self._steps and not self._stopped:
+                self._steps.extend(server.transaction(1))
+            return super().poll(timeout)
+
+    tape = Endless([])
+    sink = Recorder(tape)
+    pipeline = Pipeline(tape, sink=sink, max_batch=10)
+    timer = threading.Timer(0.2, pipeline.stop)
+    timer.start()
+    pipeline.run()
+    timer.join()
+    assert sink.flushed == sink.written
+    assert len(sink.written) > 10
+    assert tape.log[-1] == "close"
+    assert tape.acked[-1] in sink.written[-2:]
+
+
+def test_a_pipeline_runs_once() -> None:
+    tape = Tape([])
+    pipeline = Pipeline(tape, sink=Recorder(tape))
+    pipeline.run()
+    with pytest.raises(ConfigurationError, match="runs once"):
+        pipeline.run()
+    assert tape.log == ["close"]
+
+
+# -- arguments
+
+
+class AsyncRecorder:
+    async def write(self, items: Sequence[Change], /) -> None:
+        await asyncio.sleep(0)
+
+    async def flush(self) -> None:
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+
+
+def test_an_asynchronous_sink_is_refused() -> None:
+    sink: Any = AsyncRecorder()
+    with pytest.raises(ConfigurationError, match="write of AsyncRecorder is a coroutine function"):
+        Pipeline(Tape([]), sink=sink)
+
+
+def test_what_is_no_sink_is_refused() -> None:
+    sink: Any = object()
+    with pytest.raises(ConfigurationError, match="object is no sink: it has no method write"):
+        Pipeline(Tape([]), sink=sink)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_batch": 0}, "max_batch must be at least 1"),
+        ({"flush_interval": -1}, "flush_interval must not be negative"),
+        ({"flush_interval": float("nan")}, "flush_interval must not be negative"),
+        ({"heartbeat_interval": 1}, "needs a formatter"),
+        ({"heartbeat_interval": 0, "formatter": Marking()}, "heartbeat_interval must be more"),
+    ],
+)
+def test_wrong_numbers_are_refused(options: dict[str, Any], words: str) -> None:
+    tape = Tape([])
+    with pytest.raises(ConfigurationError, match=words):
+        Pipeline(tape, sink=Recorder(tape), **options)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_reader_that_was_not_open_is_closed_at_the_end(fails: bool) -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1)])
+    tape.is_open = False
+    sink = Recorder(tape)
+
+    def transform(change: Change) -> Change:
+        if fails:
+            raise RuntimeError
+        return change
+
+    pipeline = Pipeline(tape, sink=sink, transforms=[transform])
+    if fails:
+        with pytest.raises(RuntimeError):
+            pipeline.run()
+    else:
+        pipeline.run()
+    assert tape.log[-2:] == ["close", "reader closed"]
