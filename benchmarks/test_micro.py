@@ -1,0 +1,92 @@
+"""Micro benchmarks: what one thousand rows cost in each room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from benchmarks import backlog
+from pglogical_cdc.events import Change, ChangeAssembler
+from pglogical_cdc.formatters import (
+    DebeziumFormatter,
+    DmsFormatter,
+    Formatter,
+    UnwrappedFormatter,
+)
+from pglogical_cdc.postgres import PsycopgLoaders
+from pglogical_cdc.protocol import Message, PgoutputParser, RelationMessage
+
+__all__ = ()
+
+ROWS = 1000
+
+
+@pytest.fixture
+def payloads() -> list[bytes]:
+    return backlog.inserts(ROWS)
+
+
+def _parse(payloads: Sequence[bytes]) -> list[Message]:
+    parse = PgoutputParser(protocol_version=1).parse
+    return [parse(payload) for payload in payloads]
+
+
+def _assemble(messages: Sequence[Message]) -> list[Change]:
+    assembler = ChangeAssembler(database="bench", loaders=PsycopgLoaders())
+    for message in _parse(backlog.preamble()):
+        described = backlog.catalog() if isinstance(message, RelationMessage) else None
+        assembler.assemble(message, 0x1000, described)
+    return [change for message in messages for change in assembler.assemble(message, 0x1000)]
+
+
+def test_parse(benchmark: BenchmarkFixture, payloads: list[bytes]) -> None:
+    assert len(benchmark(_parse, payloads)) == ROWS
+
+
+def test_assemble(benchmark: BenchmarkFixture, payloads: list[bytes]) -> None:
+    assert len(benchmark(_assemble, _parse(payloads))) == ROWS
+
+
+def _one_column(changes: Sequence[Change]) -> int:
+    return sum(change.after["id"] is not None for change in changes if change.after is not None)
+
+
+def _all_columns(changes: Sequence[Change]) -> int:
+    return sum(len(dict(change.after)) for change in changes if change.after is not None)
+
+
+def _on_fresh_rows(
+    benchmark: BenchmarkFixture, run: Callable[[Sequence[Change]], int], payloads: Sequence[bytes]
+) -> int:
+    """Benchmark on new rows in every round, because rows keep what they have decoded."""
+    messages = _parse(payloads)
+    pedantic: Callable[..., int] = benchmark.pedantic
+    return pedantic(run, setup=lambda: ((_assemble(messages),), {}), rounds=30)
+
+
+def test_decode_one_column(benchmark: BenchmarkFixture, payloads: list[bytes]) -> None:
+    assert _on_fresh_rows(benchmark, _one_column, payloads) == ROWS
+
+
+def test_decode_all_columns(benchmark: BenchmarkFixture, payloads: list[bytes]) -> None:
+    assert _on_fresh_rows(benchmark, _all_columns, payloads) == ROWS * len(backlog.COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "formatter",
+    [
+        DebeziumFormatter(topic_prefix="bench"),
+        UnwrappedFormatter(topic_prefix="bench"),
+        DmsFormatter(message_format="json-unformatted"),
+    ],
+    ids=lambda formatter: type(formatter).__name__,
+)
+def test_format(benchmark: BenchmarkFixture, payloads: list[bytes], formatter: Formatter) -> None:
+    changes = _assemble(_parse(payloads))
+
+    def run() -> int:
+        return sum(len(formatter.format(change)) for change in changes)
+
+    assert benchmark(run) == ROWS
