@@ -183,10 +183,10 @@ class TypeMessage:
     """The type's OID."""
 
     namespace: str
-    """The type's schema."""
+    """Schema of the type that `name` is about."""
 
     name: str
-    """The type's name; of a domain, that of the domain."""
+    """The type's name; of a domain, that of the type below it."""
 
     xid: int | None = None
     """The streamed transaction; None outside a streamed block."""

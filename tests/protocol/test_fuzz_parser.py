@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest
 
 from tests.protocol.fuzz_parser import fuzz, main
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_damaged_messages_give_messages_or_protocol_errors() -> None:
@@ -20,6 +17,13 @@ def test_damaged_messages_give_messages_or_protocol_errors() -> None:
         summary.outcomes
     )
     assert {"InsertMessage", "StreamAbortMessage", "StreamPrepareMessage"} <= set(summary.outcomes)
+
+
+@pytest.mark.slow
+def test_a_million_damaged_messages() -> None:
+    summary = fuzz(1_000_000, seed=1)
+    assert summary.unexpected == []
+    assert summary.inputs == 1_000_000
 
 
 def test_a_seed_gives_the_same_run_again() -> None:
