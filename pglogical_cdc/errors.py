@@ -114,19 +114,24 @@ class ValueDecodeError(CdcError):
         table: ``schema.table``.
         column: name of the column.
         type_oid: OID of the column's type.
+        loader: name of the loader's class.
+        cause: name of the class of its exception. The exception itself is not chained, because
+            its text is likely to quote the value.
     """
 
-    def __init__(self, table: str, column: str, type_oid: int, loader: str) -> None:
-        super().__init__(table, column, type_oid, loader)
+    def __init__(self, table: str, column: str, type_oid: int, loader: str, cause: str) -> None:
+        super().__init__(table, column, type_oid, loader, cause)
         self.table = table
         self.column = column
         self.type_oid = type_oid
         self.loader = loader
+        self.cause = cause
 
     def __str__(self) -> str:
         return (
-            f"the loader {self.loader} failed on a value of column {self.column!r} of {self.table} "
-            f"(type OID {self.type_oid}); it must take every value that the type can have"
+            f"the loader {self.loader} failed with {self.cause} on a value of column "
+            f"{self.column!r} of {self.table} (type OID {self.type_oid}); it must take every value "
+            "that the type can have"
         )
 
 

@@ -57,6 +57,11 @@ class ChangeSource(Protocol):
         """Whether the stream is over."""
         ...
 
+    @property
+    def has_unacknowledged(self) -> bool:
+        """Whether changes were read that nobody acknowledged and that `poll` will not repeat."""
+        ...
+
     def close(self) -> None:
         """Send what is acknowledged and disconnect."""
         ...
@@ -85,14 +90,15 @@ class Pipeline:
 
     An exception of the reader, a transform, the formatter or the sink ends the run and is passed
     on. Nothing more is flushed or acknowledged then, so that all since the last flush comes again
-    in the next run. So it is with Ctrl-C; to end without repeats, call `stop`.
+    from a new reader; this one cannot be used for another run. So it is with Ctrl-C; to end
+    without repeats, call `stop`.
 
     Args:
         reader: where changes come from.
         formatter: makes records of changes. Without one the sink gets the changes themselves.
         sink: where they go. It is closed at the end of the run, whatever happens.
         transforms: functions that each change goes through, in this order.
-        max_batch: so many records, or changes, are written between two flushes at most.
+        max_batch: flush as soon as so many records, or changes, are written.
         flush_interval: so many seconds a change waits for the flush at most while more are coming.
         heartbeat_interval: call the formatter's `heartbeat` every so many seconds; None for never.
 
@@ -187,6 +193,11 @@ class Pipeline:
         if self._ran:
             raise ConfigurationError("a pipeline runs once; make a new one with a new sink")
         self._ran = True
+        if self._reader.has_unacknowledged:
+            raise ConfigurationError(
+                "changes were read from this reader and not acknowledged, for example by a "
+                "pipeline that failed; what follows would acknowledge them: open a new reader"
+            )
         opens = not self._reader.is_open
         try:
             self._move()

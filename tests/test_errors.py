@@ -47,7 +47,7 @@ def test_protocol_error_says_where() -> None:
 
 
 def test_value_decode_error_names_the_column() -> None:
-    error = errors.ValueDecodeError("public.orders", "price", 1700, "my_loader")
+    error = errors.ValueDecodeError("public.orders", "price", 1700, "my_loader", "KeyError")
     assert (error.table, error.column, error.type_oid) == ("public.orders", "price", 1700)
     for part in ("public.orders", "price", "1700", "my_loader"):
         assert part in str(error)

@@ -38,6 +38,7 @@ class Tape:
         self._transaction: Transaction | None = None
         self._stopped = False
         self.is_open = True
+        self.has_unacknowledged = False
         self.acked: list[Change | Position] = []
         self.polls: list[float | None] = []
         self.log: list[str] = []
@@ -714,3 +715,13 @@ def test_a_reader_that_was_not_open_is_closed_at_the_end(fails: bool) -> None:
     else:
         pipeline.run()
     assert tape.log[-2:] == ["close", "reader closed"]
+
+
+def test_a_reader_with_changes_that_nobody_acknowledged_is_refused() -> None:
+    tape = Tape([*Server().transaction(1)])
+    tape.has_unacknowledged = True
+    sink = Recorder(tape)
+    with pytest.raises(ConfigurationError, match="open a new reader"):
+        Pipeline(tape, sink=sink).run()
+    assert sink.written == []
+    assert tape.acked == []

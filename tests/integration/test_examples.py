@@ -30,6 +30,14 @@ TRUNCATE orders;
 """
 
 
+def _ending(example: str, dsn: str) -> str:
+    """Point an example at a server and let it end."""
+    example = example.replace("postgresql://localhost/shop", dsn)
+    if "until=" in example:
+        return example
+    return example.replace("create=True", 'create=True, until="now"')
+
+
 def test_there_are_examples() -> None:
     assert len(EXAMPLES) >= 8
 
@@ -45,7 +53,7 @@ def test_example_runs(example: str, database: Database, capfd: pytest.CaptureFix
         for statement in WORKLOAD.split(";\n"):
             connection.execute(statement.strip() or "SELECT")
     exec(  # the example is ours, from the repository
-        compile(example.replace("postgresql://localhost/shop", database.dsn), "example", "exec"),
+        compile(_ending(example, database.dsn), "example", "exec"),
         {"__name__": "example"},
     )
     assert capfd.readouterr().out, "an example shows something"

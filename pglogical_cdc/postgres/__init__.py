@@ -1,0 +1,57 @@
+"""One server: connections, commands, catalog, types. The SQL lives here."""
+
+from pglogical_cdc.postgres.catalog import one_table, published_tables
+from pglogical_cdc.postgres.connection import SESSION_SETTINGS, connect, connect_beside, parameters
+from pglogical_cdc.postgres.conversation import Conversation, Rows, converse
+from pglogical_cdc.postgres.copy_both import CopyBoth, CopyBothEnded
+from pglogical_cdc.postgres.diagnosis import diagnose, diagnose_connect, publication_warning
+from pglogical_cdc.postgres.loaders import PsycopgLoaders
+from pglogical_cdc.postgres.options import (
+    publication_names,
+    qualified_name,
+    quote_identifier,
+    slot_name,
+    start_replication,
+)
+from pglogical_cdc.postgres.publications import usable_publications
+from pglogical_cdc.postgres.server import (
+    Server,
+    current_lsn,
+    flush_wal,
+    identify,
+    set_client_encoding,
+)
+from pglogical_cdc.postgres.slots import Slot, create_slot, describe_slot, usable_slot
+
+__all__ = (
+    "SESSION_SETTINGS",
+    "Conversation",
+    "CopyBoth",
+    "CopyBothEnded",
+    "PsycopgLoaders",
+    "Rows",
+    "Server",
+    "Slot",
+    "connect",
+    "connect_beside",
+    "converse",
+    "create_slot",
+    "current_lsn",
+    "describe_slot",
+    "diagnose",
+    "diagnose_connect",
+    "flush_wal",
+    "identify",
+    "one_table",
+    "parameters",
+    "publication_names",
+    "publication_warning",
+    "published_tables",
+    "qualified_name",
+    "quote_identifier",
+    "set_client_encoding",
+    "slot_name",
+    "start_replication",
+    "usable_publications",
+    "usable_slot",
+)

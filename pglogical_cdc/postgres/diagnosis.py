@@ -1,0 +1,136 @@
+"""What an error of the server means here, by SQLSTATE and by the server's function.
+
+Messages are translated by the server (``lc_messages``); SQLSTATE and source function are not.
+Only the primary message is passed on, because a DETAIL can quote a row, and not even that where the
+error is about a value.
+"""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+from psycopg.errors import Diagnostic
+
+from pglogical_cdc.errors import (
+    CdcError,
+    ConfigurationError,
+    ConnectionLostError,
+    DecodingFailedError,
+    PublicationNotFoundError,
+    SlotInUseError,
+    SlotInvalidatedError,
+    SlotNotFoundError,
+    SourceError,
+)
+
+__all__ = ("diagnose", "diagnose_connect", "publication_warning")
+
+_REFUSED = re.compile(
+    r"authentication failed|permission denied|must be superuser or replication role"
+    r"|pg_hba\.conf|role .+ does not exist|database .+ does not exist|no password supplied"
+    r"|is not permitted to log in|does not support SSL|certificate verify failed"
+    r"|could not translate host name(?!.*Temporary failure)",
+)
+_GONE = ("57P01", "57P02", "57P03", "57P05", "57014")
+"""Shut down, crashed, starting, idle for too long, and pg_cancel_backend: nothing is wrong with
+the stream itself."""
+
+_LSN_IN_CONTEXT = re.compile(r"LSN ([0-9A-F]+/[0-9A-F]+)")
+
+
+def diagnose_connect(error: psycopg.OperationalError) -> CdcError:
+    """Tell whether connecting again can help.
+
+    libpq keeps the SQLSTATE of a failed connection to itself, so the text has to do; what it does
+    not recognise counts as retryable.
+    """
+    text = str(error).strip()
+    if _REFUSED.search(text):
+        return ConfigurationError(
+            f"the server refused the connection: {text} (the role needs LOGIN and REPLICATION, on "
+            "RDS and Aurora membership of rds_replication)"
+        )
+    return ConnectionLostError(f"cannot connect: {text}")
+
+
+def diagnose(error: psycopg.Error, *, slot: str, streaming: bool = False) -> CdcError:
+    """Return the typed error for what a command or the stream failed with.
+
+    Args:
+        error: as psycopg raised it.
+        slot: name of the replication slot in use.
+        streaming: whether changes were being streamed.
+    """
+    diag = error.diag
+    code = error.sqlstate
+    text = _text(error)
+    function = (diag.source_function or "").lower()
+    if code is None or code.startswith("08") or code in _GONE:
+        return ConnectionLostError(f"the connection was lost: {text}", sqlstate=code, slot=slot)
+    if code == "55006":
+        return SlotInUseError(
+            f"slot {slot!r} is in use: {text}; stop the other consumer, or wait until the server "
+            "has noticed that it is gone (wal_sender_timeout)",
+            sqlstate=code,
+            slot=slot,
+        )
+    if code == "42704" and "publication" in function:
+        return PublicationNotFoundError(
+            f"{text}. If it exists by now, it was created after the point from which slot {slot!r} "
+            "still has to read, where the server looks for it: create the publication before the "
+            "slot, or move the slot past that point with pg_replication_slot_advance",
+            sqlstate=code,
+            slot=slot,
+        )
+    if code == "42704" and "slot" in function:
+        return SlotNotFoundError(
+            f"{text}; create it, or pass create=True", sqlstate=code, slot=slot
+        )
+    if code == "55000" and not streaming and ("slot" in function or "decoding" in function):
+        return SlotInvalidatedError(
+            f"slot {slot!r} cannot be read any more: {text}; drop it and take a new snapshot",
+            sqlstate=code,
+            slot=slot,
+        )
+    if code in ("42501", "3D000") or code.startswith("28"):
+        return ConfigurationError(f"the server refused: {text} (SQLSTATE {code})")
+    if code == "22021":
+        return SourceError(
+            "the database, whose encoding is SQL_ASCII, holds bytes that are not UTF-8 in the "
+            "name of a table, column, type or label, or in a default: rename it, or publish other "
+            f"tables (SQLSTATE {code})",
+            sqlstate=code,
+            slot=slot,
+        )
+    if streaming:
+        return DecodingFailedError(
+            f"the server cannot decode a transaction of slot {slot!r}{_where(diag)}: {text} "
+            f"(SQLSTATE {code}); to give that transaction up, move the slot past it with "
+            "pg_replication_slot_advance",
+            sqlstate=code,
+            slot=slot,
+        )
+    return SourceError(f"{text} (SQLSTATE {code})", sqlstate=code, slot=slot)
+
+
+def _text(error: psycopg.Error) -> str:
+    code = error.sqlstate or ""
+    if code.startswith(("22", "23")):
+        # Data exceptions and integrity violations name the value in their primary message too.
+        return f"{type(error).__name__} while it evaluated a value"
+    return error.diag.message_primary or str(error).strip()
+
+
+def publication_warning(diag: Diagnostic) -> bool:
+    """Tell whether a notice says that a publication is missing.
+
+    PostgreSQL 18 sends this warning inside the stream, goes on without the publication, and would
+    take acknowledgements for changes that it never sent.
+    """
+    return diag.sqlstate == "55000" and "publication" in (diag.source_function or "").lower()
+
+
+def _where(diag: Diagnostic) -> str:
+    found = _LSN_IN_CONTEXT.search(diag.context or "")
+    return f" near LSN {found[1]}" if found else ""

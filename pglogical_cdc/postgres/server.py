@@ -1,0 +1,85 @@
+"""The server itself: which one it is, where it stands, how it is set."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from pglogical_cdc._attrs import record
+from pglogical_cdc.errors import ConfigurationError
+from pglogical_cdc.lsn import LSN
+from pglogical_cdc.postgres.conversation import Conversation
+
+__all__ = ("Server", "current_lsn", "flush_wal", "identify", "set_client_encoding")
+
+
+@record
+class Server:
+    """What a logical replication connection has reached."""
+
+    system_identifier: str
+    timeline: int
+    position: LSN
+    """Flush position of a primary, replay position of a standby."""
+    database: str
+    version: int
+    """``server_version_num``: 180006 is 18.6."""
+    encoding: str
+    """``server_encoding`` of the database; with ``SQL_ASCII`` any bytes can be in it."""
+    wal_sender_timeout: float
+    """Seconds after which a silent client is dropped; 0 for never."""
+
+
+def identify() -> Conversation[Server]:
+    """Ask the server who it is; needs a replication connection.
+
+    Raises:
+        ConfigurationError: ``wal_level`` is not ``logical``.
+    """
+    ((system, timeline, position, database),) = yield sql.SQL("IDENTIFY_SYSTEM")
+    rows = yield sql.SQL(
+        "SELECT name, setting FROM pg_catalog.pg_settings"
+        " WHERE name IN ('server_version_num', 'wal_level', 'wal_sender_timeout',"
+        " 'server_encoding')"
+    )
+    settings: dict[str, str] = dict(rows)
+    if settings["wal_level"] != "logical":
+        raise ConfigurationError(
+            f"wal_level is {settings['wal_level']!r}: set it to 'logical' and restart the server "
+            "(RDS, Aurora: rds.logical_replication = 1; Cloud SQL: cloudsql.logical_decoding = on)"
+        )
+    return Server(
+        system_identifier=str(system),
+        timeline=int(timeline),
+        position=LSN.parse(position),
+        database=str(database),
+        version=int(settings["server_version_num"]),
+        encoding=settings["server_encoding"],
+        wal_sender_timeout=int(settings["wal_sender_timeout"]) / 1000,
+    )
+
+
+def current_lsn() -> Conversation[LSN]:
+    """Return the flush position of a primary, or the replay position of a standby."""
+    ((position,),) = yield sql.SQL(
+        "SELECT CASE WHEN pg_catalog.pg_is_in_recovery()"
+        " THEN pg_catalog.pg_last_wal_replay_lsn()"
+        " ELSE pg_catalog.pg_current_wal_flush_lsn() END::text"
+    )
+    return LSN.parse(position)
+
+
+def flush_wal() -> Conversation[None]:
+    """Have a primary write and flush a record, so that no flush position is inside one for long.
+
+    The record is the commit of a transaction that has an ID and did nothing. The WAL writer
+    flushes it, within ``wal_writer_delay``.
+    """
+    yield sql.SQL(
+        "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery()"
+        " THEN pg_catalog.pg_current_xact_id() END"
+    )
+
+
+def set_client_encoding(encoding: str) -> Conversation[None]:
+    """Set the encoding in which the server sends text from now on."""
+    yield sql.SQL("SET client_encoding TO {}").format(sql.Literal(encoding))

@@ -1,0 +1,150 @@
+"""Iterators: what a reader's ``for`` loops run over, and when they acknowledge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from pglogical_cdc.errors import ConfigurationError
+from pglogical_cdc.events import Change, Position, Transaction
+from pglogical_cdc.replication.hand import Hand
+
+__all__ = ("Batches", "Changes", "Take", "TransactionChanges", "Transactions")
+
+
+class Take(Protocol):
+    """Gives the next change of the stream; None at its end, at the timeout, or at a commit.
+
+    The change goes to `give` before anything else can happen, so that a signal that raises cannot
+    come between the stream and the hand.
+    """
+
+    def __call__(
+        self,
+        timeout: float | None = None,
+        *,
+        at_commit: bool = False,
+        give: Callable[[Change], None] | None = None,
+    ) -> Change | None: ...
+
+
+class Changes(Iterator[Change]):
+    """One change after the other; asking for the next acknowledges the one before."""
+
+    def __init__(self, hand: Hand, take: Take) -> None:
+        self._hand = hand
+        self._take = take
+        hand.pass_to(self)
+
+    def __next__(self) -> Change:
+        self._hand.release(self)
+        change = self._hand.again()
+        if change is None:
+            change = self._take(give=self._hand.give)
+            if change is None:
+                raise StopIteration
+        return change
+
+
+class Batches(Iterator[list[Change]]):
+    """Lists of changes; asking for the next acknowledges the one before.
+
+    Args:
+        hand: what is in hand.
+        take: gives the changes.
+        max_rows: so many changes at most.
+        max_seconds: so long after the first change of a batch at most.
+    """
+
+    def __init__(self, hand: Hand, take: Take, max_rows: int, max_seconds: float) -> None:
+        if max_rows < 1 or max_seconds < 0:
+            raise ConfigurationError("max_rows must be at least 1, max_seconds at least 0")
+        self._hand = hand
+        self._take = take
+        hand.pass_to(self)
+        self._max_rows = max_rows
+        self._max_seconds = max_seconds
+
+    def __next__(self) -> list[Change]:
+        self._hand.release(self)
+        batch: list[Change] = []
+        deadline: float | None = None
+        while len(batch) < self._max_rows:
+            change = self._hand.again()
+            if change is None:
+                left = None if deadline is None else max(0, deadline - time.monotonic())
+                change = self._take(left, give=self._hand.give)
+                if change is None:
+                    break
+            batch.append(change)
+            if deadline is None:
+                deadline = time.monotonic() + self._max_seconds
+        if not batch:
+            raise StopIteration
+        return batch
+
+
+class TransactionChanges(Iterator[Change]):
+    """The changes of one transaction, streamed as they come.
+
+    A non-transactional message makes one of these by itself, with ``transaction`` None.
+    """
+
+    def __init__(self, hand: Hand, take: Take, first: Change) -> None:
+        self._hand = hand
+        self._take = take
+        self._first: Change | None = first
+        self._last = first
+        self.transaction: Transaction | None = first.transaction
+        """The transaction; its ``end_lsn`` is known after the last change."""
+        self.is_exhausted = False
+        """Whether the last change has been taken; False after a ``stop`` in the middle."""
+
+    @property
+    def position(self) -> Position:
+        """Position of the change taken last; after the end it stands for the whole."""
+        return self._last.position
+
+    def __next__(self) -> Change:
+        change, self._first = self._first, None
+        if change is None and not self.is_exhausted and self.transaction is not None:
+            change = self._take(at_commit=True, give=self._hand.give_once)
+        if change is None:
+            # Without its end the transaction was cut short by stop().
+            self.is_exhausted = self.transaction is None or self.transaction.end_lsn is not None
+            raise StopIteration
+        self._last = change
+        return change
+
+
+class Transactions(Iterator[TransactionChanges]):
+    """One transaction after the other; asking for the next acknowledges the one before."""
+
+    def __init__(self, hand: Hand, take: Take, ended: Callable[[], bool]) -> None:
+        self._hand = hand
+        self._take = take
+        self._ended = ended
+        hand.pass_to(self)
+        if self._hand.holds:
+            raise ConfigurationError(
+                "a change of an earlier loop is still in hand: acknowledge it with ack(), or let "
+                "that loop go on"
+            )
+        self._current: TransactionChanges | None = None
+
+    def __next__(self) -> TransactionChanges:
+        current = self._current
+        if current is not None and not current.is_exhausted:
+            if self._ended():
+                raise StopIteration
+            raise ConfigurationError(
+                f"the transaction at {current.position} was left before its last change: take all "
+                "of its changes before asking for the next transaction"
+            )
+        self._hand.release(self)
+        while (first := self._take(at_commit=True, give=self._hand.give_once)) is None:
+            if self._ended():
+                raise StopIteration
+        self._current = TransactionChanges(self._hand, self._take, first)
+        return self._current

@@ -1,0 +1,226 @@
+"""Settings: a reader's arguments, checked once, the same for every kind of reader."""
+
+from __future__ import annotations
+
+import operator
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, TypeAlias, cast, get_args
+
+from psycopg.adapt import AdaptersMap
+
+from pglogical_cdc._attrs import record
+from pglogical_cdc.errors import CdcError, ConfigurationError
+from pglogical_cdc.lsn import LSN
+from pglogical_cdc.postgres import Server, publication_names, qualified_name, slot_name
+
+__all__ = (
+    "AckMode",
+    "OffsetMismatchPolicy",
+    "Origin",
+    "ReaderEvent",
+    "ReaderState",
+    "Settings",
+    "check_settings",
+)
+
+AckMode: TypeAlias = Literal["auto", "manual"]
+Origin: TypeAlias = Literal["any", "none"]
+OffsetMismatchPolicy: TypeAlias = Literal["raise", "trust_slot", "trust_offset", "resnapshot"]
+ReaderState: TypeAlias = Literal["connecting", "streaming", "retrying", "stopped"]
+
+_LONGEST_STATUS_INTERVAL: Final = 10.0
+"""Seconds; the default of ``wal_receiver_status_interval``."""
+
+DEFAULT_MEMORY_LIMIT: Final = 64 * 1024 * 1024
+DEFAULT_MAX_MESSAGE_BYTES: Final = 1024 * 1024 * 1024
+
+
+@record
+class ReaderEvent:
+    """A change of state of a reader, as given to ``on_event``."""
+
+    state: ReaderState
+    slot: str
+    error: CdcError | None = None
+    """Why, where the state is the result of an error."""
+
+
+@record
+class Settings:
+    """The arguments of a reader, checked; see `ReplicationReader` for their meaning."""
+
+    slot: str
+    publications: tuple[str, ...]
+    create: bool
+    tables: tuple[tuple[str, str], ...] | None
+    temporary: bool
+    failover: bool
+    ack: AckMode
+    until: LSN | Literal["now"] | None
+    idle_timeout: float | None
+    binary: bool
+    messages: bool
+    origin: Origin
+    max_message_bytes: int
+    status_interval: float | None
+    on_offset_mismatch: OffsetMismatchPolicy
+    adapters: AdaptersMap | None
+    on_event: Callable[[ReaderEvent], None] | None
+
+    def check_server(self, server: Server) -> None:
+        """Check what depends on the server's version.
+
+        Raises:
+            ConfigurationError: this server cannot do it.
+        """
+        if self.origin != "any" and server.version < 160000:
+            raise ConfigurationError("origin='none' needs PostgreSQL 16 or later")
+        if self.failover and server.version < 170000:
+            raise ConfigurationError("failover slots need PostgreSQL 17 or later")
+
+    def status_seconds(self, server: Server) -> float:
+        """Return the seconds between status updates: a third of the server's patience."""
+        if self.status_interval is not None:
+            return self.status_interval
+        if server.wal_sender_timeout <= 0:
+            return _LONGEST_STATUS_INTERVAL
+        return min(server.wal_sender_timeout / 3, _LONGEST_STATUS_INTERVAL)
+
+
+def check_settings(
+    *,
+    slot: str,
+    publications: str | Sequence[str],
+    create: bool,
+    tables: Sequence[str] | None,
+    temporary: bool,
+    failover: bool,
+    two_phase: bool,
+    snapshot: str,
+    ack: str,
+    until: LSN | int | str | None,
+    idle_timeout: float | None,
+    protocol: int | str,
+    streaming: str,
+    binary: bool,
+    messages: bool,
+    origin: str,
+    memory_limit: int,
+    max_message_bytes: int,
+    status_interval: float | None,
+    reconnect: object | None,
+    offsets: object | None,
+    on_offset_mismatch: str,
+    adapters: AdaptersMap | None,
+    on_event: Callable[[ReaderEvent], None] | None,
+) -> Settings:
+    """Check a reader's arguments.
+
+    Raises:
+        ConfigurationError: an argument is wrong; the message says which and what it may be.
+    """
+    typed: tuple[tuple[str, object, tuple[type, ...]], ...] = (
+        ("slot", slot, (str,)),
+        ("create", create, (bool,)),
+        ("temporary", temporary, (bool,)),
+        ("failover", failover, (bool,)),
+        ("binary", binary, (bool,)),
+        ("messages", messages, (bool,)),
+        ("max_message_bytes", max_message_bytes, (int,)),
+        ("adapters", adapters, (AdaptersMap, type(None))),
+    )
+    for name, argument, kinds in typed:
+        if not isinstance(argument, kinds):
+            expected = " or ".join(kind.__name__ for kind in kinds)
+            raise ConfigurationError(f"{name} is {argument!r}; expected {expected}")
+    if on_event is not None and not callable(on_event):
+        raise ConfigurationError("on_event is not callable")
+    for name, value, only in (
+        ("two_phase", two_phase, False),
+        ("snapshot", snapshot, "never"),
+        ("streaming", streaming, "off"),
+        ("memory_limit", memory_limit, DEFAULT_MEMORY_LIMIT),
+        ("reconnect", reconnect, None),
+        ("offsets", offsets, None),
+    ):
+        if value != only:
+            raise ConfigurationError(
+                f"{name} is {value!r}; this version of pglogical_cdc supports only {only!r}"
+            )
+    if protocol not in ("auto", 1) or protocol is True:
+        raise ConfigurationError(
+            f"protocol is {protocol!r}; this version of pglogical_cdc reads 1 (or 'auto')"
+        )
+    if temporary and failover:
+        raise ConfigurationError("a temporary slot cannot be a failover slot")
+    return Settings(
+        slot=slot_name(slot),
+        publications=publication_names(publications),
+        create=create,
+        tables=_tables(tables),
+        temporary=temporary,
+        failover=failover,
+        ack=cast("AckMode", _one_of("ack", ack, AckMode)),
+        until=_until(until),
+        idle_timeout=_seconds("idle_timeout", idle_timeout),
+        binary=binary,
+        messages=messages,
+        origin=cast("Origin", _one_of("origin", origin, Origin)),
+        max_message_bytes=_positive("max_message_bytes", max_message_bytes),
+        status_interval=_seconds("status_interval", status_interval),
+        on_offset_mismatch=cast(
+            "OffsetMismatchPolicy",
+            _one_of("on_offset_mismatch", on_offset_mismatch, OffsetMismatchPolicy),
+        ),
+        adapters=adapters,
+        on_event=on_event,
+    )
+
+
+def _one_of(name: str, value: str, choices: object) -> str:
+    allowed = get_args(choices)
+    if value not in allowed:
+        raise ConfigurationError(
+            f"{name} is {value!r}; expected one of {', '.join(map(repr, allowed))}"
+        )
+    return value
+
+
+def _tables(tables: Sequence[str] | None) -> tuple[tuple[str, str], ...] | None:
+    if tables is None:
+        return None
+    if (
+        not isinstance(tables, Sequence)
+        or isinstance(tables, (str, bytes))
+        or not tables
+        or not all(isinstance(table, str) for table in tables)
+    ):
+        raise ConfigurationError('tables: expected a list of "schema.table", not empty')
+    return tuple(dict.fromkeys(map(qualified_name, tables)))
+
+
+def _until(until: LSN | int | str | None) -> LSN | Literal["now"] | None:
+    if until is None:
+        return None
+    if until == "now":
+        return "now"
+    try:
+        return LSN.parse(until) if isinstance(until, str) else LSN(operator.index(until))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"until: expected an LSN or 'now'; {error}") from None
+
+
+def _seconds(name: str, value: float | None) -> float | None:
+    if value is None:
+        return None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 < value <= threading.TIMEOUT_MAX:
+        raise ConfigurationError(f"{name} is {value!r}; expected seconds, more than 0")
+    return value
+
+
+def _positive(name: str, value: int) -> int:
+    if value <= 0:
+        raise ConfigurationError(f"{name} is {value!r}; expected a number of bytes, more than 0")
+    return value

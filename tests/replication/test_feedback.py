@@ -1,0 +1,119 @@
+"""Tests of `pglogical_cdc.replication.feedback`."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from typing import cast
+
+import psycopg
+import pytest
+
+from pglogical_cdc.events import PlainLoaders
+from pglogical_cdc.lsn import LSN
+from pglogical_cdc.postgres import CopyBoth
+from pglogical_cdc.replication.feedback import Feedback
+from pglogical_cdc.replication.session import Session
+from tests import wire
+
+
+class Wire:
+    """Keeps what is sent, and breaks when it is told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[float, bytes]] = []
+        self.is_broken = False
+
+    def send(self, data: bytes) -> None:
+        if self.is_broken:
+            raise psycopg.OperationalError("gone")
+        self.sent.append((time.monotonic(), data))
+
+    def wait_for(self, count: int) -> None:
+        deadline = time.monotonic() + 20
+        while len(self.sent) < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+
+def _session() -> Session:
+    return Session(
+        database="", loaders=PlainLoaders(), confirmed_flush=LSN(0x100), max_message_bytes=1000
+    )
+
+
+def _feedback(to: Wire, session: Session, interval: float) -> Feedback:
+    return Feedback(cast("CopyBoth", to), session, interval)
+
+
+def _has_news(feedback: Feedback) -> bool:
+    return feedback.has_news
+
+
+def test_sends_what_the_session_says() -> None:
+    to, session = Wire(), _session()
+    feedback = _feedback(to, session, 60)
+    assert not _has_news(feedback)
+    session.take(memoryview(wire.primary_keepalive(0x200)))
+    assert _has_news(feedback)
+    feedback.send(reply_requested=True)
+    ((_, data),) = to.sent
+    assert data[:25] == wire.standby_status_update(0x200, 0x200, 0x200, 0)[:25]
+    assert data[-1] == 1
+    assert not _has_news(feedback)
+    assert feedback.age < 20
+    now = int.from_bytes(data[25:33], "big", signed=True) / 1e6 + 946_684_800
+    assert abs(now - time.time()) < 60
+
+
+def test_timer_sends_by_itself_and_stops() -> None:
+    to = Wire()
+    feedback = _feedback(to, _session(), 0.02)
+    feedback.start()
+    to.wait_for(3)
+    feedback.stop()
+    count = len(to.sent)
+    times = [when for when, _ in to.sent]
+    assert all(later - earlier >= 0.015 for earlier, later in itertools.pairwise(times))
+    time.sleep(0.1)
+    assert len(to.sent) == count
+    feedback.send()
+    assert len(to.sent) == count + 1
+
+
+def test_timer_waits_after_an_update_that_was_sent_anyway() -> None:
+    to = Wire()
+    feedback = _feedback(to, _session(), 0.5)
+    feedback.start()
+    time.sleep(0.3)
+    feedback.send()
+    time.sleep(0.3)
+    assert len(to.sent) == 1
+    to.wait_for(2)
+    feedback.stop()
+    assert to.sent[1][0] - to.sent[0][0] >= 0.45
+
+
+def test_broken_connection_ends_the_timer_without_noise() -> None:
+    to = Wire()
+    to.is_broken = True
+    feedback = _feedback(to, _session(), 0.01)
+    feedback.start()
+    time.sleep(0.1)
+    feedback.stop()
+    assert to.sent == []
+    with pytest.raises(psycopg.OperationalError):
+        feedback.send()
+
+
+def test_long_silence_is_logged_with_its_length(caplog: pytest.LogCaptureFixture) -> None:
+    to = Wire()
+    feedback = _feedback(to, _session(), 0.05)
+    feedback._sent_at -= 7.0  # as if the process had been held up
+    with caplog.at_level(logging.WARNING):
+        feedback.start()
+        to.wait_for(1)
+        feedback.stop()
+    (record,) = caplog.records
+    assert "no status update could be sent for 7." in record.getMessage()

@@ -1,0 +1,114 @@
+"""Tests of `pglogical_cdc.replication.settings`."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from pglogical_cdc.errors import ConfigurationError
+from pglogical_cdc.lsn import LSN
+from pglogical_cdc.postgres import Server
+from pglogical_cdc.replication.reader import ReplicationReader
+from pglogical_cdc.replication.settings import Settings, check_settings
+
+
+def _settings(**given: Any) -> Settings:
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(ReplicationReader).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    return check_settings(**{**defaults, "slot": "s", "publications": "p", **given})
+
+
+def _server(version: int = 180000, wal_sender_timeout: float = 60.0) -> Server:
+    return Server("1", 1, LSN(0), "shop", version, "UTF8", wal_sender_timeout)
+
+
+def test_names_and_tables_are_taken_apart() -> None:
+    settings = _settings(publications=["p", "q", "p"], tables=["public.t", 'public."a.b"'])
+    assert settings.publications == ("p", "q")
+    assert settings.tables == (("public", "t"), ("public", "a.b"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("two_phase", True),
+        ("snapshot", "initial"),
+        ("snapshot", "always"),
+        ("streaming", "on"),
+        ("streaming", "parallel"),
+        ("memory_limit", 1),
+        ("reconnect", object()),
+        ("offsets", object()),
+        ("protocol", 2),
+        ("protocol", "4"),
+        ("ack", "later"),
+        ("origin", "some"),
+        ("on_offset_mismatch", "ignore"),
+        ("slot", ""),
+        ("slot", "Slot"),
+        ("slot", "s; drop"),
+        ("slot", "s" * 64),
+        ("slot", "pg_slot"),
+        ("slot", "slot\n"),
+        ("publications", []),
+        ("publications", ""),
+        ("publications", ["p" * 64]),
+        ("publications", "p\0"),
+        ("tables", []),
+        ("tables", "public.t"),
+        ("tables", ["t"]),
+        ("tables", ["a.b.c"]),
+        ("until", "tomorrow"),
+        ("until", -1),
+        ("until", 1 << 64),
+        ("idle_timeout", 0),
+        ("idle_timeout", -1.0),
+        ("idle_timeout", float("nan")),
+        ("status_interval", 0.0),
+        ("max_message_bytes", 0),
+    ],
+)
+def test_wrong_argument_is_named(name: str, value: object) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        _settings(**{name: value})
+    assert name.rstrip("s") in str(caught.value)
+
+
+def test_temporary_failover_slot_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="temporary"):
+        _settings(temporary=True, failover=True)
+
+
+@pytest.mark.parametrize(
+    ("until", "expected"),
+    [(None, None), ("now", "now"), ("16/B374D848", LSN.parse("16/B374D848")), (16, LSN(16))],
+)
+def test_until_is_a_position_or_now(until: object, expected: object) -> None:
+    assert _settings(until=until).until == expected
+
+
+@pytest.mark.parametrize(("protocol", "slot"), [("auto", "a"), (1, "_9")])
+def test_what_this_version_reads_is_accepted(protocol: object, slot: str) -> None:
+    assert _settings(protocol=protocol, slot=slot).slot == slot
+
+
+def test_status_goes_out_three_times_in_the_servers_patience() -> None:
+    assert _settings().status_seconds(_server(wal_sender_timeout=6)) == 2
+    assert _settings().status_seconds(_server(wal_sender_timeout=60)) == 10
+    assert _settings().status_seconds(_server(wal_sender_timeout=0)) == 10
+    assert _settings(status_interval=4.5).status_seconds(_server()) == 4.5
+
+
+@pytest.mark.parametrize(
+    ("given", "version"), [({"origin": "none"}, 160000), ({"failover": True}, 170000)]
+)
+def test_option_needs_its_version(given: dict[str, Any], version: int) -> None:
+    settings = _settings(**given)
+    settings.check_server(_server(version))
+    with pytest.raises(ConfigurationError, match=f"PostgreSQL {version // 10000}"):
+        settings.check_server(_server(version - 1))
