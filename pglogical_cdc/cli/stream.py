@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, TypeAlias, cast
 
@@ -152,8 +151,11 @@ def _run(reader: ReplicationReader, formatter: Formatter | None, to: _Destinatio
     try:
         with stopped_by_signals(reader.stop):
             # The destination first: no slot is to be created for output that has no place to go.
-            with _pipeline(reader, formatter, to) as pipeline, reader, _status(reader, to):
-                pipeline.run()
+            with contextlib.ExitStack() as unless_it_runs:
+                pipeline = _pipeline(reader, formatter, to, unless_it_runs)
+                with reader, _status(reader, to):
+                    unless_it_runs.pop_all()  # the run closes the sink itself
+                    pipeline.run()
             overdue = False
     except SinkError as error:
         abandon_stdout()
@@ -164,18 +166,20 @@ def _run(reader: ReplicationReader, formatter: Formatter | None, to: _Destinatio
             abandon_stdout()
 
 
-@contextlib.contextmanager
 def _pipeline(
-    reader: ReplicationReader, formatter: Formatter | None, to: _Destination
-) -> Iterator[Pipeline]:
+    reader: ReplicationReader,
+    formatter: Formatter | None,
+    to: _Destination,
+    unless_it_runs: contextlib.ExitStack,
+) -> Pipeline:
+    """Return the pipeline; its sink is closed by the stack."""
     if formatter is None:
         lines = EventLines(_stdout(to) if to.file is None else to.file)
-        with contextlib.closing(lines):
-            yield Pipeline(reader, sink=lines)
-    else:
-        sink = StdoutSink(_stdout(to)) if to.file is None else FileSink(to.file)
-        with contextlib.closing(sink):
-            yield Pipeline(reader, formatter=formatter, sink=sink)
+        unless_it_runs.callback(lines.close)
+        return Pipeline(reader, sink=lines)
+    sink = StdoutSink(_stdout(to)) if to.file is None else FileSink(to.file)
+    unless_it_runs.callback(sink.close)
+    return Pipeline(reader, formatter=formatter, sink=sink)
 
 
 def _stdout(to: _Destination) -> BinaryIO:

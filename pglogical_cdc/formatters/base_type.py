@@ -1,10 +1,34 @@
-"""The built-in type that a column's values are written as."""
+"""The type that a column's values are written as: what is below its domains."""
 
 from __future__ import annotations
 
-from pglogical_cdc.events import BUILTIN_TYPES, Column, Relation
+from collections.abc import Mapping
 
-__all__ = ("base_type",)
+from pglogical_cdc.events import BUILTIN_TYPES, CatalogType, Column, Relation, TableCatalog
+
+__all__ = ("base_type", "below_domains")
+
+
+def below_domains(
+    column: Column, catalog: TableCatalog | None
+) -> tuple[int, int, CatalogType | None]:
+    """Return OID, modifier and, if the catalog has it, description of a column's base type.
+
+    As in the server a column of a domain has no modifier of its own: that of the innermost domain
+    that has one counts.
+    """
+    types: Mapping[int, CatalogType] = {} if catalog is None else catalog.types
+    oid, modifier = column.type_oid, column.type_modifier
+    found = types.get(oid)
+    # A catalog is data from outside: do not follow it in a circle.
+    for _ in range(len(types)):
+        if found is None or found.kind != "d":
+            break
+        if found.base_modifier != -1:
+            modifier = found.base_modifier
+        oid = found.base_oid
+        found = types.get(oid)
+    return oid, modifier, found
 
 
 def base_type(relation: Relation, column: Column) -> tuple[str | None, int]:
@@ -12,11 +36,8 @@ def base_type(relation: Relation, column: Column) -> tuple[str | None, int]:
 
     The name is that of ``pg_type``; None if the type is not built in, or not known.
     """
-    oid, modifier = column.type_oid, column.type_modifier
-    types = {} if relation.catalog is None else relation.catalog.types
-    while oid in types and types[oid].kind == "d":
-        oid, modifier = types[oid].base_oid, types[oid].base_modifier
+    oid, modifier, found = below_domains(column, relation.catalog)
     if oid in BUILTIN_TYPES:
         return BUILTIN_TYPES[oid], modifier
     # Without a catalog the name is that of a Type message, which looks through domains.
-    return (None if oid in types else column.type_name), modifier
+    return (column.type_name if found is None else None), modifier

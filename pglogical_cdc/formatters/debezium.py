@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import (
@@ -28,13 +28,13 @@ from pglogical_cdc.formatters.debezium_options import (
     IntervalMode,
     TimeMode,
     TypeOptions,
-    check_choice,
     skipped_letters,
 )
 from pglogical_cdc.formatters.debezium_source import SourceBlock
 from pglogical_cdc.formatters.debezium_table import TableFormat, topic_name
 from pglogical_cdc.formatters.json_text import json_text
-from pglogical_cdc.formatters.wire_json import BinaryMode, bytes_json
+from pglogical_cdc.formatters.option_check import check_option
+from pglogical_cdc.formatters.wire_bytes import BinaryMode, bytes_json
 
 __all__ = ("DebeziumFormatter",)
 
@@ -71,8 +71,10 @@ class DebeziumFormatter:
         interval_handling_mode: ``interval`` as microseconds or as ISO 8601 string.
         hstore_handling_mode: ``hstore`` as JSON in a string or as object.
         binary_handling_mode: text form of ``bytea``.
-        schemas_enable: only False so far.
-        provide_transaction_metadata: only False so far.
+        message_key_columns: only None in this version.
+        schemas_enable: only False in this version.
+        provide_transaction_metadata: only False in this version.
+        faithful: only False in this version.
         include_unknown_datatypes: keep columns of types that Debezium does not know, as base64
             of their text.
         connector_name: header ``__debezium.context.connectorName``.
@@ -97,25 +99,25 @@ class DebeziumFormatter:
         interval_handling_mode: IntervalMode = "numeric",
         hstore_handling_mode: HstoreMode = "json",
         binary_handling_mode: BinaryMode = "bytes",
-        schemas_enable: bool = False,
-        provide_transaction_metadata: bool = False,
+        message_key_columns: None = None,
+        schemas_enable: Literal[False] = False,
+        provide_transaction_metadata: Literal[False] = False,
+        faithful: Literal[False] = False,
         include_unknown_datatypes: bool = False,
         connector_name: str = "postgresql",
         task_id: str = "0",
         run_id: str | None = None,
         clock: Callable[[], int] = utc_nanoseconds,
     ) -> None:
-        check_choice("decimal_handling_mode", decimal_handling_mode, DecimalMode)
-        check_choice("time_precision_mode", time_precision_mode, TimeMode)
-        check_choice("interval_handling_mode", interval_handling_mode, IntervalMode)
-        check_choice("hstore_handling_mode", hstore_handling_mode, HstoreMode)
-        check_choice("binary_handling_mode", binary_handling_mode, BinaryMode)
-        for name, value in (
-            ("schemas_enable", schemas_enable),
-            ("provide_transaction_metadata", provide_transaction_metadata),
-        ):
-            if value:
-                raise ConfigurationError(f"{name}={value!r} is not supported; it is False")
+        check_option("decimal_handling_mode", decimal_handling_mode, *get_args(DecimalMode))
+        check_option("time_precision_mode", time_precision_mode, *get_args(TimeMode))
+        check_option("interval_handling_mode", interval_handling_mode, *get_args(IntervalMode))
+        check_option("hstore_handling_mode", hstore_handling_mode, *get_args(HstoreMode))
+        check_option("binary_handling_mode", binary_handling_mode, *get_args(BinaryMode))
+        check_option("message_key_columns", message_key_columns, None)
+        check_option("schemas_enable", schemas_enable, False)
+        check_option("provide_transaction_metadata", provide_transaction_metadata, False)
+        check_option("faithful", faithful, False)
         if unavailable_value_placeholder.startswith("hex:"):
             raise ConfigurationError(
                 "unavailable_value_placeholder as 'hex:...' is not supported; it is plain text"
@@ -168,11 +170,12 @@ class DebeziumFormatter:
         Raises:
             ConfigurationError: a value is in binary form.
         """
+        if change.transaction is not None:
+            self._begun = change.transaction
         return self._by_operation[change.op](change)
 
     def begin(self, transaction: Transaction) -> Sequence[Record]:
         """Return nothing: Debezium tells of transactions only when asked for metadata."""
-        self._begun = transaction
         return ()
 
     def commit(
@@ -330,7 +333,6 @@ class DebeziumFormatter:
         if transaction is None:
             return self._make_source(change, database, change.wal_start)
         if source is None or source.transaction is not transaction or source.snapshot != "false":
-            self._begun = transaction
             previous: int | None = transaction.previous_end_lsn
             message = self._message_lsn
             # The message came after that commit, and before this one.
@@ -344,7 +346,7 @@ class DebeziumFormatter:
     ) -> SourceBlock:
         transaction = change.transaction
         # A message outside transactions has no time of its own: Debezium gives it that of the
-        # last Begin; before the first one the clock is all there is.
+        # last transaction; before the first one the clock is all there is.
         dated = self._begun if transaction is None else transaction
         return SourceBlock(
             name=self._prefix,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias
 
 from typing_extensions import TypedDict
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import ConfigurationError
-from pglogical_cdc.formatters.wire_json import BinaryMode
+from pglogical_cdc.formatters.wire_bytes import BinaryMode
 
 __all__ = (
     "DebeziumOptions",
@@ -18,7 +18,6 @@ __all__ = (
     "IntervalMode",
     "TimeMode",
     "TypeOptions",
-    "check_choice",
     "skipped_letters",
 )
 
@@ -58,8 +57,10 @@ class DebeziumOptions(TypedDict, total=False):
     interval_handling_mode: IntervalMode
     hstore_handling_mode: HstoreMode
     binary_handling_mode: BinaryMode
-    schemas_enable: bool
-    provide_transaction_metadata: bool
+    message_key_columns: None
+    schemas_enable: Literal[False]
+    provide_transaction_metadata: Literal[False]
+    faithful: Literal[False]
     include_unknown_datatypes: bool
     connector_name: str
     task_id: str
@@ -67,29 +68,18 @@ class DebeziumOptions(TypedDict, total=False):
     clock: Callable[[], int]
 
 
-def check_choice(name: str, value: object, choices: object) -> None:
-    """Refuse a value that is not one of a `Literal`'s.
-
-    Raises:
-        ConfigurationError: it is not.
-    """
-    supported = get_args(choices)
-    if value not in supported:
-        raise ConfigurationError(
-            f"{name}={value!r} is not supported; it is one of {', '.join(map(repr, supported))}"
-        )
-
-
-def skipped_letters(skipped_operations: str) -> frozenset[str]:
+def skipped_letters(skipped_operations: object) -> frozenset[str]:
     """Read ``skipped.operations``: letters separated by commas, or ``none``.
 
     Raises:
-        ConfigurationError: another letter.
+        ConfigurationError: another letter, or no string.
     """
-    letters = {letter.strip() for letter in skipped_operations.split(",")} - {""}
+    letters = None
+    if isinstance(skipped_operations, str):
+        letters = {letter.strip() for letter in skipped_operations.split(",")} - {""}
     if letters == {"none"}:
         return frozenset()
-    if not letters <= set(_LETTERS):
+    if letters is None or not letters <= set(_LETTERS):
         raise ConfigurationError(
             f"skipped_operations={skipped_operations!r} is not supported; it is 'none', or some "
             f"of {', '.join(_LETTERS)} separated by commas"

@@ -9,11 +9,13 @@ from typing import Final, NamedTuple
 from pglogical_cdc.absent import UNCHANGED
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import Column, RawValue, Relation
+from pglogical_cdc.formatters.binary_form import binary_form_error
 from pglogical_cdc.formatters.debezium_defaults import default_text
 from pglogical_cdc.formatters.debezium_options import TypeOptions
-from pglogical_cdc.formatters.debezium_types import TypeRule, WireType, resolve_type, type_rule
+from pglogical_cdc.formatters.debezium_types import TypeRule, type_rule
 from pglogical_cdc.formatters.json_text import json_string, json_text
 from pglogical_cdc.formatters.wire_json import Convert
+from pglogical_cdc.formatters.wire_type import WireType, resolve_type
 
 __all__ = ("TableFormat", "topic_name")
 
@@ -121,10 +123,7 @@ def _convert_all(
         elif value is UNCHANGED:
             append(unchanged)
         elif isinstance(value, bytes):
-            raise ConfigurationError(
-                f"{relation.schema}.{relation.name} comes in binary form, from which Debezium's "
-                "JSON is not made; read with binary=False"
-            )
+            raise binary_form_error(relation)
         else:
             append(null)
     return tuple(values)

@@ -5,40 +5,23 @@ from __future__ import annotations
 import hashlib
 import uuid
 from binascii import b2a_base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from pglogical_cdc._attrs import record
-from pglogical_cdc.events import (
-    BUILTIN_ARRAY_ELEMENTS,
-    BUILTIN_TYPES,
-    CatalogType,
-    Column,
-    TableCatalog,
-    TypeKind,
-)
 from pglogical_cdc.formatters.debezium_options import TypeOptions
 from pglogical_cdc.formatters.json_text import float4_json, float8_json, json_string, json_text
 from pglogical_cdc.formatters.wire_array import array_converter, integer_array_json
-from pglogical_cdc.formatters.wire_json import (
-    Convert,
-    base64_json,
-    bits_json,
-    bool_json,
-    bytea_converter,
+from pglogical_cdc.formatters.wire_bytes import base64_json, bits_json, bytea_converter
+from pglogical_cdc.formatters.wire_geometry import geometric_base64_json, point_json
+from pglogical_cdc.formatters.wire_hstore import hstore_json, hstore_map_json
+from pglogical_cdc.formatters.wire_json import Convert, bool_json, withheld
+from pglogical_cdc.formatters.wire_number import (
     decimal_converter,
     double_json,
-    float_vector_json,
-    geometric_base64_json,
-    hstore_json,
-    hstore_map_json,
     money_text,
     numeric_string_json,
-    point_json,
-    sparse_vector_json,
     variable_scale_json,
-    vector_json,
-    withheld,
 )
 from pglogical_cdc.formatters.wire_time import (
     TimeUnit,
@@ -51,19 +34,14 @@ from pglogical_cdc.formatters.wire_time import (
     timestamptz_converter,
     timetz_json,
 )
+from pglogical_cdc.formatters.wire_type import WireType
+from pglogical_cdc.formatters.wire_vector import (
+    float_vector_json,
+    sparse_vector_json,
+    vector_json,
+)
 
-__all__ = ("TypeRule", "WireType", "resolve_type", "type_rule")
-
-
-@record
-class WireType:
-    """The type of a column below its domains."""
-
-    name: str | None
-    """``pg_type.typname``; of an array, that of the element."""
-    modifier: int
-    kind: TypeKind
-    is_array: bool = False
+__all__ = ("TypeRule", "type_rule")
 
 
 @record
@@ -76,42 +54,6 @@ class TypeRule:
     """What stands for NULL in a column that is NOT NULL (the rest of a key image)."""
     unchanged: bytes | None = None
     """What stands for a TOASTed value that was not sent; None: NULL does."""
-
-
-def _below_domains(
-    oid: int, modifier: int, types: Mapping[int, CatalogType]
-) -> tuple[int, int, CatalogType | None]:
-    found = types.get(oid)
-    # A catalog is data from outside: do not follow it in a circle.
-    for _ in range(len(types)):
-        if found is None or found.kind != "d":
-            break
-        if modifier == -1:
-            modifier = found.base_modifier
-        oid = found.base_oid
-        found = types.get(oid)
-    return oid, modifier, found
-
-
-def resolve_type(column: Column, catalog: TableCatalog | None) -> WireType:
-    """Find what a column's values are: the type below its domains, the element of its array.
-
-    Without a catalog the Type message has named the type below a domain, but nothing tells an
-    enum from another type that is not built in.
-    """
-    types: Mapping[int, CatalogType] = {} if catalog is None else catalog.types
-    oid, modifier, found = _below_domains(column.type_oid, column.type_modifier, types)
-    name = BUILTIN_TYPES.get(oid)
-    if name is None:
-        name = column.type_name if found is None else found.name
-    element = BUILTIN_ARRAY_ELEMENTS.get(oid, 0 if found is None else found.element_oid)
-    if element:
-        inner = types.get(element)
-        inner_name = BUILTIN_TYPES.get(element) if inner is None else inner.name
-        return WireType(inner_name, modifier, "b" if inner is None else inner.kind, is_array=True)
-    if found is None and name is not None and name[0] == "_" and oid not in BUILTIN_TYPES:
-        return WireType(name[1:], modifier, "b", is_array=True)
-    return WireType(name, modifier, "b" if found is None else found.kind)
 
 
 # -- scalars

@@ -8,7 +8,7 @@ composite key (``.``), and what the parts of ``stream-position`` count.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.absent import Absent
@@ -26,9 +26,11 @@ from pglogical_cdc.events import (
     Update,
 )
 from pglogical_cdc.formatters.base import Record
+from pglogical_cdc.formatters.binary_form import binary_form_error
 from pglogical_cdc.formatters.clock import utc_nanoseconds
 from pglogical_cdc.formatters.dms_layout import LAYOUTS, timestamp
-from pglogical_cdc.formatters.dms_values import Render, ValueOptions, json_string, renderer
+from pglogical_cdc.formatters.dms_values import Render, ValueOptions, quoted, renderer
+from pglogical_cdc.formatters.option_check import check_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -124,12 +126,16 @@ class DmsFormatter:
         on_truncate: Literal["skip"] = "skip",
         clock: Callable[[], int] = utc_nanoseconds,
     ) -> None:
-        _check("message_format", message_format, *LAYOUTS)
-        _check("include_table_alter_operations", include_table_alter_operations, False)
-        _check("include_control_details", include_control_details, False)
-        _check("before_image", before_image, None)
-        _check("partition_key", partition_key, "schema-table", "primary-key", "transaction-id")
-        _check("on_truncate", on_truncate, "skip")
+        check_option("message_format", message_format, *get_args(MessageFormat))
+        check_option("include_table_alter_operations", include_table_alter_operations, False)
+        check_option("include_control_details", include_control_details, False)
+        check_option("before_image", before_image, None)
+        check_option("partition_key", partition_key, *get_args(PartitionKey))
+        check_option("on_truncate", on_truncate, "skip")
+        if not topic or not (isinstance(topic, str) or callable(topic)):
+            raise ConfigurationError(
+                f"topic must be a name, or a function of schema and table, not {topic!r}"
+            )
         self._layout = LAYOUTS[message_format]
         self._details = include_transaction_details
         self._partition_value = include_partition_value
@@ -208,12 +214,12 @@ class DmsFormatter:
         return _Table(
             relation=relation,
             topic=self._topic if isinstance(self._topic, str) else self._topic(schema, name),
-            names=tuple(json_string(column.name) + colon for column in relation.columns),
+            names=tuple(quoted(column.name) + colon for column in relation.columns),
             renders=tuple(renderer(relation, column, self._values) for column in relation.columns),
             schema_table=f"{schema}.{name}",
             metadata=(
-                f'"schema-name"{colon}{json_string(schema)}',
-                f'"table-name"{colon}{json_string(name)}',
+                f'"schema-name"{colon}{quoted(schema)}',
+                f'"table-name"{colon}{quoted(name)}',
             ),
         )
 
@@ -230,7 +236,7 @@ class DmsFormatter:
                 if null_for_absent:
                     members.append(name + "null")
             else:
-                raise _binary(table.relation)
+                raise binary_form_error(table.relation)
         return members
 
     def _partition(self, table: _Table, change: RowChange) -> tuple[PartitionKey, str]:
@@ -260,7 +266,7 @@ class DmsFormatter:
             f'"partition-key-type"{colon}"{key_type}"',
         ]
         if self._partition_value and key_type != "schema-table":
-            members.append(f'"partition-key-value"{colon}{json_string(key)}')
+            members.append(f'"partition-key-value"{colon}{quoted(key)}')
         members += table.metadata
         if change.transaction is not None:
             members.append(f'"transaction-id"{colon}{change.transaction.xid}')
@@ -284,19 +290,6 @@ class DmsFormatter:
         members.append(f'"stream-position"{colon}"{first}.{number}.{this}"')
 
 
-def _check(option: str, value: object, *allowed: object) -> None:
-    if not any(type(value) is type(choice) and value == choice for choice in allowed):
-        choices = " or ".join(map(repr, allowed))
-        raise ConfigurationError(f"{option} must be {choices}, not {value!r}")
-
-
-def _binary(relation: Relation) -> ConfigurationError:
-    return ConfigurationError(
-        f"a value of {relation.schema}.{relation.name} came in binary form, which DMS JSON is not "
-        "made of: read with binary=False"
-    )
-
-
 def _key_parts(relation: Relation, *rows: Sequence[RawValue]) -> list[str] | None:
     """Return the text of each key column from the first row that has it; None if one is missing."""
     parts: list[str] = []
@@ -307,7 +300,7 @@ def _key_parts(relation: Relation, *rows: Sequence[RawValue]) -> list[str] | Non
                 parts.append(value.decode("utf-8", "backslashreplace"))
                 break
             if isinstance(value, bytes):
-                raise _binary(relation)
+                raise binary_form_error(relation)
         else:
             return None
     return parts or None

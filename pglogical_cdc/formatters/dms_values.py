@@ -23,8 +23,10 @@ from typing import Final, TypeAlias
 from pglogical_cdc._attrs import record
 from pglogical_cdc.events import Column, Relation
 from pglogical_cdc.formatters.base_type import base_type
+from pglogical_cdc.formatters.wire_bytes import bytea_bytes
+from pglogical_cdc.formatters.wire_time import ISO_TIMESTAMP, utc_offset
 
-__all__ = ("Render", "ValueOptions", "json_string", "renderer")
+__all__ = ("Render", "ValueOptions", "quoted", "renderer")
 
 Render: TypeAlias = Callable[[bytes], str]
 """From a value in text format, as it came, to JSON text."""
@@ -32,12 +34,6 @@ Render: TypeAlias = Callable[[bytes], str]
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
 _NOT_FINITE: Final = frozenset({"NaN", "Infinity", "-Infinity"})
 _MONEY: Final = re.compile(r"(-?)\$([0-9,]+\.[0-9]+)").fullmatch
-_TIMESTAMP: Final = re.compile(
-    r"([0-9]{4,})-([0-9]{2})-([0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2})"
-    r"(?:\.([0-9]{1,6}))?"
-    r"(?:([+-])([0-9]{2})(?::([0-9]{2}))?(?::([0-9]{2}))?)?"
-).fullmatch
-_ESCAPED_BYTE: Final = re.compile(rb"\\(\\|[0-7]{3})")
 _SINGLE: Final = struct.Struct("f")
 
 _DMS_MAX_DIGITS: Final = 38
@@ -55,7 +51,7 @@ class ValueOptions:
     no_hex_prefix: bool = False
 
 
-def json_string(text: str) -> str:
+def quoted(text: str) -> str:
     """Quote text as cJSON does: control characters escaped, all else as it is."""
     return encode_basestring(text)
 
@@ -81,7 +77,7 @@ def renderer(relation: Relation, column: Column, options: ValueOptions) -> Rende
         case "bool":
             return _boolean if options.map_boolean_as_boolean else _boolean_as_string
         case "bytea":
-            return _bytes_without_prefix if options.no_hex_prefix else _bytes
+            return _bytes("" if options.no_hex_prefix else "0x")
         case "timestamp" | "timestamptz":
             return _timestamp(6 if modifier < 0 else modifier)
     return _string
@@ -165,50 +161,37 @@ def _boolean_as_string(value: bytes) -> str:
     return '"false"' if value == b"f" else _string(value)
 
 
-def _bytes(value: bytes) -> str:
-    return f'"0x{_hex(value)}"'
-
-
-def _bytes_without_prefix(value: bytes) -> str:
-    return f'"{_hex(value)}"'
-
-
-def _hex(value: bytes) -> str:
-    if value.startswith(b"\\x"):
-        digits = value[2:].decode("utf-8", "replace")
-        if digits.isalnum() and digits.isascii():
-            return digits
-        if not digits:
-            return ""
-    # bytea_output = escape
-    return _ESCAPED_BYTE.sub(
-        lambda match: b"\\" if match[1] == b"\\" else bytes([int(match[1], 8) & 0xFF]), value
-    ).hex()
-
-
-def _timestamp(digits: int) -> Render:
+def _bytes(prefix: str) -> Render:
     def render(value: bytes) -> str:
-        text = value.decode("utf-8", "replace")
-        match = _TIMESTAMP(text)
-        if match is None:  # infinity, or a date before Christ
-            return encode_basestring(text)
-        fraction = ""
-        if digits:
-            fraction = "." + (match[7] or "").ljust(digits, "0")
-        if match[8] is None or match.group(9, 10, 11) == ("00", None, None):
-            return f'"{text[: match.end(3)]}T{text[match.start(4) : match.end(6)]}{fraction}Z"'
-        moment = _in_utc(match)
-        return encode_basestring(text) if moment is None else f'"{moment}{fraction}Z"'
+        try:
+            return f'"{prefix}{bytea_bytes(value).hex()}"'
+        except ValueError:
+            return _string(value)
 
     return render
 
 
-def _in_utc(match: re.Match[str]) -> str | None:
-    year, month, day, hour, minute, second = map(int, match.groups()[:6])
-    hours, minutes, seconds = (int(part or 0) for part in match.groups()[8:])
-    offset = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+def _timestamp(digits: int) -> Render:
+    def render(value: bytes) -> str:
+        match = ISO_TIMESTAMP.fullmatch(value)
+        if match is None or match[9]:  # infinity, or a date before Christ
+            return _string(value)
+        fraction = ""
+        if digits:
+            fraction = "." + (match[7] or b"").decode().ljust(digits, "0")
+        if match[8] is None or match[8] == b"+00":
+            text = value.decode()
+            return f'"{text[: match.end(3)]}T{text[match.start(4) : match.end(6)]}{fraction}Z"'
+        moment = _in_utc(match)
+        return _string(value) if moment is None else f'"{moment}{fraction}Z"'
+
+    return render
+
+
+def _in_utc(match: re.Match[bytes]) -> str | None:
     try:
+        year, month, day, hour, minute, second = map(int, match.groups()[:6])
         local = datetime(year, month, day, hour, minute, second)
-        return (local + offset if match[8] == "-" else local - offset).isoformat()
+        return (local - timedelta(seconds=utc_offset(match[8]))).isoformat()
     except (ValueError, OverflowError):  # beyond the years that Python counts
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from json.encoder import encode_basestring
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -28,6 +28,8 @@ from pglogical_cdc.events import (
 )
 from pglogical_cdc.formatters.base import Formatter, Record
 from pglogical_cdc.formatters.base_type import base_type
+from pglogical_cdc.formatters.binary_form import binary_form_error
+from pglogical_cdc.formatters.option_check import check_option
 
 __all__ = ("TombstoneKey", "Tombstones")
 
@@ -56,15 +58,11 @@ class _Key:
         return b"".join(parts) + b"}"
 
     def unusable(self, value: RawValue) -> ConfigurationError:
-        table = _name(self.relation)
         if isinstance(value, bytes):
-            return ConfigurationError(
-                f"a key of {table} came in binary form, which keys are not made of: "
-                "read with binary=False"
-            )
+            return binary_form_error(self.relation)
         what = "is NULL" if value is None else "was not sent by the server"
         return ConfigurationError(
-            f"a row of {table} cannot be identified: a column of its key {what}"
+            f"a row of {_name(self.relation)} cannot be identified: a column of its key {what}"
         )
 
 
@@ -104,8 +102,7 @@ class Tombstones:
     identifies_rows: Final = True
 
     def __init__(self, formatter: Formatter, *, key: TombstoneKey = "json") -> None:
-        if key not in ("json", "formatter"):
-            raise ConfigurationError(f"key must be 'json' or 'formatter', not {key!r}")
+        check_option("key", key, *get_args(TombstoneKey))
         if key == "formatter" and not getattr(formatter, "identifies_rows", True):
             raise ConfigurationError(
                 f"the keys of {type(formatter).__name__} do not identify a row, as tombstones "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from typing_extensions import Unpack
 
@@ -12,10 +12,11 @@ from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import Row, RowChange
 from pglogical_cdc.formatters.base import Record
 from pglogical_cdc.formatters.debezium import DebeziumFormatter, Headers
-from pglogical_cdc.formatters.debezium_options import DebeziumOptions, check_choice
+from pglogical_cdc.formatters.debezium_options import DebeziumOptions
 from pglogical_cdc.formatters.debezium_source import SOURCE_FIELDS
 from pglogical_cdc.formatters.debezium_table import TableFormat
 from pglogical_cdc.formatters.json_text import json_text
+from pglogical_cdc.formatters.option_check import check_option
 
 __all__ = ("DeleteTombstoneMode", "UnwrappedFormatter")
 
@@ -55,7 +56,8 @@ class UnwrappedFormatter(DebeziumFormatter):
             - ``rewrite-with-tombstone``: the same and then the tombstone;
             - ``delete-to-tombstone``: one record without a value.
         add_fields: fields of the envelope to add to the row: ``op``, ``ts_ms``, ``table`` or
-            ``source.table``, ``transaction.id``.
+            ``source.table``, ``transaction.id``. Several names, or as Debezium has it one string
+            with commas: ``"op,source.ts_ms"``. To rename a field (``op:NEW``) is not supported.
         add_headers: the same, to add as headers.
         options: all other options of `DebeziumFormatter`.
 
@@ -68,17 +70,19 @@ class UnwrappedFormatter(DebeziumFormatter):
         *,
         topic_prefix: str,
         delete_tombstone_handling_mode: DeleteTombstoneMode = "tombstone",
-        add_fields: Sequence[str] = (),
-        add_headers: Sequence[str] = (),
+        add_fields: str | Sequence[str] = (),
+        add_headers: str | Sequence[str] = (),
         **options: Unpack[DebeziumOptions],
     ) -> None:
-        check_choice(
-            "delete_tombstone_handling_mode", delete_tombstone_handling_mode, DeleteTombstoneMode
+        check_option(
+            "delete_tombstone_handling_mode",
+            delete_tombstone_handling_mode,
+            *get_args(DeleteTombstoneMode),
         )
         super().__init__(topic_prefix=topic_prefix, **options)
         self._mode: DeleteTombstoneMode = delete_tombstone_handling_mode
-        self._fields = tuple(_added("add_fields", name) for name in add_fields)
-        self._headers = tuple(_added("add_headers", name) for name in add_headers)
+        self._fields = _all_added("add_fields", add_fields)
+        self._headers = _all_added("add_headers", add_headers)
 
     def _removal(
         self,
@@ -143,6 +147,12 @@ class UnwrappedFormatter(DebeziumFormatter):
         if added.field == "op":
             return json_text(op)
         return b"%d" % (now // _CLOCK_FIELDS[added.field])
+
+
+def _all_added(option: str, names: str | Sequence[str]) -> tuple[_Added, ...]:
+    if isinstance(names, str):
+        names = [name.strip() for name in names.split(",")] if names.strip() else ()
+    return tuple(_added(option, name) for name in names)
 
 
 def _added(option: str, name: str) -> _Added:

@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeAlias
 from pglogical_cdc.formatters.wire_json import Convert
 
 __all__ = (
+    "ISO_TIMESTAMP",
     "TimeUnit",
     "array_time_converter",
     "date_json",
@@ -24,6 +25,7 @@ __all__ = (
     "timestamp_converter",
     "timestamptz_converter",
     "timetz_json",
+    "utc_offset",
 )
 
 TimeUnit: TypeAlias = Literal["ms", "us", "ns"]
@@ -32,10 +34,13 @@ _MAX: Final = (1 << 63) - 1
 _MIN: Final = -(1 << 63)
 
 _DATE: Final = re.compile(rb"(\d{4,})-(\d\d)-(\d\d)( BC)?")
-_TIMESTAMP: Final = re.compile(
-    rb"(\d{4,})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d+))?([+-][\d:]+)?( BC)?"
+_OFFSET: Final = rb"([+-]\d\d(?::\d\d(?::\d\d)?)?)?"
+_TIME: Final = re.compile(rb"(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?" + _OFFSET)
+ISO_TIMESTAMP: Final = re.compile(
+    rb"(\d{4,})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?" + _OFFSET + rb"( BC)?"
 )
-_TIME: Final = re.compile(rb"(\d\d):(\d\d):(\d\d)(?:\.(\d+))?([+-][\d:]+)?")
+"""``timestamp`` or ``timestamptz``: six numbers, fraction, offset from UTC, ``BC``."""
+
 
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _DAYS_OF_400_YEARS: Final = 146_097
@@ -66,8 +71,8 @@ def _year(digits: bytes, bc: bytes | None) -> int:
     return 1 - int(digits) if bc else int(digits)
 
 
-def _offset(text: bytes | None) -> int:
-    """Seconds east of UTC of ``+HH[:MM[:SS]]``."""
+def utc_offset(text: bytes | None) -> int:
+    """Return the seconds east of UTC of ``+HH[:MM[:SS]]``; 0 if there is none."""
     if not text or text == b"+00":
         return 0
     parts = [int(part) for part in text[1:].split(b":")]
@@ -139,7 +144,7 @@ def timetz_json(value: bytes) -> bytes:
     An offset with seconds, which stops Debezium, is taken into account like any other.
     """
     match = _match(_TIME, value)
-    seconds = int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3]) - _offset(match[5])
+    seconds = int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3]) - utc_offset(match[5])
     minutes, second = divmod(seconds % 86_400, 60)
     fraction = (match[4] or b"").rstrip(b"0")
     point = b"." if fraction else b""
@@ -151,10 +156,10 @@ def timetz_json(value: bytes) -> bytes:
 
 def _timestamp(value: bytes) -> tuple[int, int]:
     """Seconds since 1970-01-01 and the microseconds beyond them."""
-    match = _match(_TIMESTAMP, value)
+    match = _match(ISO_TIMESTAMP, value)
     days = _days(_year(match[1], match[9]), int(match[2]), int(match[3]))
     seconds = days * 86_400 + int(match[4]) * 3600 + int(match[5]) * 60 + int(match[6])
-    return seconds - _offset(match[8]), _microseconds(match[7])
+    return seconds - utc_offset(match[8]), _microseconds(match[7])
 
 
 def _timestamp_ms(value: bytes) -> bytes:

@@ -39,5 +39,8 @@ class Sink(Protocol[T_contra]):
         ...
 
     def close(self) -> None:
-        """Release what the sink holds. Called once, also after an error; does not flush."""
+        """Release what the sink holds, without a flush.
+
+        A pipeline calls it once, at the end of its run, also after an error.
+        """
         ...

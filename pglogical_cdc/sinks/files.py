@@ -4,11 +4,14 @@ One line for each record::
 
     {"topic":"dbz.public.t","key":{"id":1},"value":{...},"headers":{},"position":"0/16B3748:3"}
 
-``key`` and ``value`` that are JSON objects or arrays are there as such; any other bytes are a JSON
-string of their text. Bytes that are not UTF-8 are in it as U+DC80 to U+DCFF, so that in Python
-``json.loads(line)["value"].encode("utf-8", "surrogateescape")`` gives them back. None is null: a
-record with ``"value":null`` is a tombstone. Header values are strings; a header that comes more
-than once has an array of them. ``position`` is null for a record that belongs to no change.
+A ``value`` that begins with ``{`` and ends with ``}``, or with ``[`` and ``]``, is taken for JSON
+and is there as such, without the tabs and line ends that stand in it. It is not read: a formatter
+whose values look so must make JSON of them, as all of this package do. A ``key``, which may be any
+text, is there as such only if it is read and found to be a JSON object or array. Any other bytes
+are a JSON string of their text. Bytes that are not UTF-8 are in it as U+DC80 to U+DCFF, so that in
+Python ``json.loads(line)["value"].encode("utf-8", "surrogateescape")`` gives them back. None is
+null: a record with ``"value":null`` is a tombstone. Header values are strings; a header that comes
+more than once has an array of them. ``position`` is null for a record that belongs to no change.
 """
 
 from __future__ import annotations
@@ -36,7 +39,18 @@ _START: Final = b'{"topic":'
 
 
 def json_line(item: Record) -> bytes:
-    """Return the line of a record, with its line end."""
+    """Return the line of a record, with its line end.
+
+    The line is JSON if the value is, where it begins and ends like an object or an array.
+
+    Raises:
+        ConfigurationError: `item` is no record.
+    """
+    if not isinstance(item, Record):
+        raise ConfigurationError("this sink takes records: give the pipeline a formatter")
+    key, value = item.key, item.value
+    key_is_json = key is not None and key[:1] in (b"{", b"[") and _is_json(key)
+    value_is_json = value is not None and value[:1] + value[-1:] in (b"{}", b"[]")
     headers: dict[str, str | list[str]] = {}
     for name, content in item.headers:
         text = content.decode("utf-8", "surrogateescape")
@@ -48,17 +62,17 @@ def json_line(item: Record) -> bytes:
     return b'%b%b,"key":%b,"value":%b,"headers":%b,"position":%b}\n' % (
         _START,
         encode_basestring_ascii(item.topic).encode(),
-        _embedded(item.key),
-        _embedded(item.value),
+        _member(key, is_json=key_is_json),
+        _member(value, is_json=value_is_json),
         json.dumps(headers, separators=(",", ":")).encode(),
         b"null" if item.position is None else b'"%b"' % str(item.position).encode(),
     )
 
 
-def _embedded(content: bytes | None) -> bytes:
+def _member(content: bytes | None, *, is_json: bool) -> bytes:
     if content is None:
         return b"null"
-    if content[:1] in (b"{", b"[") and _is_json(content):
+    if is_json:
         # Inside of strings JSON has no raw control characters, so these stand between tokens.
         return content.translate(None, b"\t\n\r")
     return encode_basestring_ascii(content.decode("utf-8", "surrogateescape")).encode()
@@ -90,6 +104,7 @@ def _as_sink_error(what: str) -> Iterator[None]:
 class StdoutSink:
     """Writes records to standard output, or to another binary stream, as JSON Lines.
 
+    A value that begins and ends like a JSON object or array is taken for one and not read.
     `flush` hands the lines to the operating system, which is all that a pipe or a terminal can be
     asked for. `close` leaves the stream open.
 
@@ -111,6 +126,7 @@ class StdoutSink:
         """Write a line for each record.
 
         Raises:
+            ConfigurationError: an item is no record.
             SinkError: the stream does not take it, for example because its reader is gone.
         """
         rest = memoryview(b"".join(map(json_line, items)))
@@ -145,6 +161,7 @@ class StdoutSink:
 class FileSink:
     """Appends records to a file as JSON Lines.
 
+    A value that begins and ends like a JSON object or array is taken for one and not read.
     `flush` returns when the lines are on the disk (fsync). After a crash the file may end in the
     middle of a line; opening it again cuts that off, because its record was not acknowledged and
     comes again. The file is locked: two sinks cannot write to one file.
@@ -184,6 +201,7 @@ class FileSink:
         """Take a line for each record; it may stay in memory until `flush`.
 
         Raises:
+            ConfigurationError: an item is no record. The sink cannot be used again.
             SinkError: the disk is full, or the file fails otherwise. The sink cannot be used again.
         """
         limit = self._max_bytes
@@ -211,9 +229,7 @@ class FileSink:
     def close(self) -> None:
         """Close the file, without what was not flushed."""
         self._buffer.clear()
-        fd, self._fd = self._fd, None
-        if fd is not None:
-            os.close(fd)
+        self._close_file()
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -231,28 +247,46 @@ class FileSink:
             raise SinkError(f"cannot write {self._path}: the sink is closed")
         return self._fd
 
+    def _close_file(self) -> None:
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
     def _open(self) -> None:
-        created = not self._path.exists()
-        if created or self._path.is_file():
+        self._open_path()
+        while self._is_file and not self._lock():
+            self._close_file()
+            self._open_path()
+        if self._is_file:
+            # Its size is known from here on: nobody else writes any more.
+            self._size = os.fstat(self._opened()).st_size
+            if self._size:
+                self._cut_torn_line()
+            else:
+                self._sync_folder()  # which the file may be new in
+        elif self._max_bytes is not None:
+            raise ConfigurationError(f"{self._path} is no file that max_bytes could rotate")
+
+    def _open_path(self) -> None:
+        if not self._path.exists() or self._path.is_file():
             self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         else:
             # Whoever could read a pipe too would never learn that its reader is gone.
             self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND)
-        status = os.fstat(self._fd)
-        self._is_file = stat.S_ISREG(status.st_mode)
-        self._size = status.st_size if self._is_file else 0
-        if not self._is_file:
-            if self._max_bytes is not None:
-                raise ConfigurationError(f"{self._path} is no file that max_bytes could rotate")
-            return
+        self._is_file = stat.S_ISREG(os.fstat(self._fd).st_mode)
+        self._size = 0
+
+    def _lock(self) -> bool:
+        """Lock the file; tell whether it is still the one at the path, and not rotated away."""
+        fd = self._opened()
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SinkError(f"another sink writes to {self._path}") from None
-        if created:
-            self._sync_folder()
-        else:
-            self._cut_torn_line()
+        try:
+            return os.path.samestat(os.fstat(fd), os.stat(self._path))
+        except FileNotFoundError:
+            return False
 
     def _cut_torn_line(self) -> None:
         fd, end = self._opened(), self._size
@@ -307,6 +341,5 @@ class FileSink:
         ]
         target = self._path.with_name(f"{prefix}{max(numbers, default=0) + 1:06d}")
         os.rename(self._path, target)
-        fd, self._fd = self._opened(), None
-        os.close(fd)
+        self._close_file()
         self._open()

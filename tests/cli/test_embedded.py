@@ -173,8 +173,8 @@ import psycopg
 from pglogical_cdc.cli.embedded import EmbeddedServer, find_embedded_binaries
 
 with EmbeddedServer(find_embedded_binaries()) as server:
-    print(server.port, server.directory, flush=True)
     try:
+        print(server.port, server.directory, flush=True)
         signal.pause()
     except KeyboardInterrupt:
         psycopg.connect(server.dsn()).close()

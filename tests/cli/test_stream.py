@@ -15,8 +15,10 @@ from typing import Any, Final
 import pytest
 from click.testing import CliRunner
 
+from pglogical_cdc.cli.event_lines import EventLines
 from pglogical_cdc.cli.main import commands
 from pglogical_cdc.lsn import LSN
+from pglogical_cdc.sinks import FileSink
 from tests.cli.running import environment, run, run_on_terminal, start
 from tests.servers import Database
 
@@ -313,6 +315,55 @@ def test_output_that_has_no_place_to_go_makes_no_slot(database: Database, tmp_pa
         " UNION ALL SELECT 1 FROM pg_publication"
     )
     assert made == []
+
+
+@pytest.fixture
+def closed_sinks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the classes of the sinks that were closed, in that order."""
+    closed: list[str] = []
+
+    def noting(kind: type[FileSink | EventLines]) -> None:
+        close = kind.close
+
+        def noted(sink: Any) -> None:
+            closed.append(kind.__name__)
+            close(sink)
+
+        monkeypatch.setattr(kind, "close", noted)
+
+    noting(FileSink)
+    noting(EventLines)
+    return closed
+
+
+@pytest.mark.pg(18)
+def test_a_sink_is_closed_once(
+    database: Database, arguments: list[str], tmp_path: Path, closed_sinks: list[str]
+) -> None:
+    for format_name in ("debezium", "repr"):
+        _work(database)
+        path = tmp_path / format_name
+        result = CliRunner().invoke(
+            commands,
+            [*arguments, "--until", "now", "--format", format_name, "--file", str(path)],
+        )
+        assert (result.exit_code, result.output) == (0, "")
+        assert path.read_bytes()
+    assert closed_sinks == ["FileSink", "EventLines"]
+
+
+def test_a_sink_is_closed_once_where_nothing_runs(tmp_path: Path, closed_sinks: list[str]) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        dsn = f"host=127.0.0.1 port={closed.getsockname()[1]} dbname=x"
+        arguments = ["stream", "--dsn", dsn, "--slot", "s", "--publication", "p"]
+        for format_name in ("debezium", "repr"):
+            path = tmp_path / format_name
+            result = CliRunner().invoke(
+                commands, [*arguments, "--format", format_name, "--file", str(path)]
+            )
+            assert result.exit_code == 1
+    assert closed_sinks == ["FileSink", "EventLines"]
 
 
 def test_a_signal_ends_it_while_it_connects() -> None:

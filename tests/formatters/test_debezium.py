@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 import pytest
 
 from pglogical_cdc.absent import NOT_SENT
@@ -221,13 +222,27 @@ class TestMessagesAndSequence:
         (record,) = _formatter(binary_handling_mode="hex").format(change)
         assert _content(record)["message"]["content"] == "00ff10"
 
-    def test_outside_transactions_has_the_time_of_the_last_begin(self) -> None:
+    def test_outside_transactions_has_the_time_of_the_last_transaction(self) -> None:
         formatter = _formatter()
-        formatter.begin(_transaction())
+        formatter.format(_insert())
         (record,) = formatter.format(LogicalMessage(1500, None, 0, "p", b"", "shop"))
         source = _content(record)["source"]
         assert (source["ts_us"], source["txId"]) == (1795342295223178, None)
         assert source["sequence"] == '["1500","1500"]'
+
+    @pytest.mark.parametrize("skipped", ["none", "c"])
+    def test_is_the_same_whether_transactions_are_announced_or_not(self, skipped: str) -> None:
+        alone, told = _formatter(skipped_operations=skipped), _formatter(skipped_operations=skipped)
+        message = LogicalMessage(2500, None, 0, "p", b"", "shop")
+        later = attrs.evolve(_transaction(2), commit_timestamp=1795342295999999)
+        records: list[Record] = []
+        announced: list[Record] = []
+        for transaction in (_transaction(1), later):
+            insert = _insert(transaction.commit_lsn - 1, transaction)
+            records += [*alone.format(insert), *alone.format(message)]
+            announced += [*told.begin(transaction), *told.format(insert), *told.format(message)]
+        assert records == announced
+        assert _content(records[-1])["source"]["ts_us"] == 1795342295999999
 
     def test_before_any_transaction_has_the_clock(self) -> None:
         (record,) = _formatter().format(LogicalMessage(1500, None, 0, "p", b"", "shop"))
@@ -285,6 +300,10 @@ class TestOthers:
             ("hstore_handling_mode", "text"),
             ("binary_handling_mode", "escape"),
             ("skipped_operations", "x"),
+            ("skipped_operations", None),
+            ("message_key_columns", "public.orders:id"),
+            ("message_key_columns", ""),
+            ("faithful", True),
             ("schemas_enable", True),
             ("provide_transaction_metadata", True),
             ("unavailable_value_placeholder", "hex:DEADBEEF"),

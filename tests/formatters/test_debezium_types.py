@@ -4,15 +4,9 @@ import json
 
 import pytest
 
-from pglogical_cdc.events import CatalogType, Column
 from pglogical_cdc.formatters.debezium_options import TypeOptions
-from pglogical_cdc.formatters.debezium_types import (
-    TypeRule,
-    WireType,
-    resolve_type,
-    type_rule,
-)
-from tests.formatters.tables import column, relation
+from pglogical_cdc.formatters.debezium_types import TypeRule, type_rule
+from pglogical_cdc.formatters.wire_type import WireType
 
 DEFAULT = TypeOptions(
     decimal="precise",
@@ -32,19 +26,6 @@ UNKNOWN = TypeOptions(
     placeholder="ph",
     include_unknown=True,
 )
-MOOD = CatalogType(16400, "public", "mood", "e", array_oid=16401, labels=("a", "b"))
-MOODS = CatalogType(16401, "public", "_mood", "b", element_oid=16400)
-DMOOD = CatalogType(16402, "public", "dmood", "d", base_oid=16400)
-DNUM = CatalogType(16403, "public", "dnum", "d", base_oid=1700, base_modifier=524295)
-DDNUM = CatalogType(16404, "public", "ddnum", "d", base_oid=16403)
-DNUMS = CatalogType(16405, "public", "_dnum", "b", element_oid=16403)
-ADDR = CatalogType(16406, "public", "addr", "c", fields=(("street", 25),))
-CIRCLE = CatalogType(16407, "public", "circular", "d", base_oid=16407)
-TYPES = (MOOD, MOODS, DMOOD, DNUM, DDNUM, DNUMS, ADDR, CIRCLE)
-
-
-def _resolve(made: Column) -> WireType:
-    return resolve_type(made, relation(made, types=TYPES).catalog)
 
 
 def _rule(name: str, modifier: int = -1, *, options: TypeOptions = DEFAULT) -> TypeRule:
@@ -53,36 +34,6 @@ def _rule(name: str, modifier: int = -1, *, options: TypeOptions = DEFAULT) -> T
     rule = type_rule(wire_type, options, not_null=False)
     assert rule is not None
     return rule
-
-
-class TestResolveType:
-    def test_built_in(self) -> None:
-        assert _resolve(column("x", "int4")) == WireType("int4", -1, "b")
-        assert _resolve(column("x", "_int4")) == WireType("int4", -1, "b", is_array=True)
-
-    def test_enum(self) -> None:
-        assert _resolve(column("x", "mood", oid=16400)) == WireType("mood", -1, "e")
-        assert _resolve(column("x", "_mood", oid=16401)) == WireType("mood", -1, "e", True)
-
-    @pytest.mark.parametrize("oid", [16403, 16404])
-    def test_domain_is_what_it_is_over(self, oid: int) -> None:
-        assert _resolve(column("x", "numeric", oid=oid)) == WireType("numeric", 524295, "b")
-
-    def test_domain_over_enum(self) -> None:
-        assert _resolve(column("x", "mood", oid=16402)) == WireType("mood", -1, "e")
-
-    def test_array_of_a_domain_stays_one(self) -> None:
-        assert _resolve(column("x", "_dnum", oid=16405)) == WireType("dnum", -1, "d", True)
-
-    def test_domain_over_itself_ends(self) -> None:
-        assert _resolve(column("x", "circular", oid=16407)).name == "circular"
-
-    def test_without_catalog(self) -> None:
-        assert resolve_type(column("x", "hstore", oid=16500), None) == WireType("hstore", -1, "b")
-        assert resolve_type(column("x", "_hstore", oid=16501), None) == WireType(
-            "hstore", -1, "b", True
-        )
-        assert resolve_type(Column("x", 16502, -1, None, False), None) == WireType(None, -1, "b")
 
 
 class TestTypeRule:

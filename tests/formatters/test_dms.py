@@ -401,6 +401,12 @@ def test_the_key_of_an_update_is_the_new_one() -> None:
     assert only(formatter(partition_key="primary-key").format(change)).key == b"2"
 
 
+@pytest.mark.parametrize("topic", ["", None, 7])
+def test_a_topic_is_a_name_or_a_function(topic: object) -> None:
+    with pytest.raises(ConfigurationError, match="topic must be a name"):
+        formatter(topic=topic)
+
+
 def test_topic_of_a_table() -> None:
     dms = formatter(topic=lambda schema, table: f"cdc-{schema}-{table}")
     assert only(dms.format(keyed("x", "7", "y"))).topic == "cdc-s-t"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pglogical_cdc.events import BUILTIN_TYPES, Column, Relation, ReplicaIdentity
-from pglogical_cdc.formatters.dms_values import Render, ValueOptions, json_string, renderer
+from pglogical_cdc.formatters.dms_values import Render, ValueOptions, quoted, renderer
 
 OIDS = {name: oid for oid, name in BUILTIN_TYPES.items()}
 RELATION = Relation(1, "public", "t", (), ReplicaIdentity.DEFAULT)
@@ -61,7 +61,8 @@ def numeric(precision: int, scale: int) -> int:
         ("bpchar", "x   ", '"x   "'),
         ("json", '{"foo": "bar"}', '"{\\"foo\\": \\"bar\\"}"'),
         ("_int4", "{1,2}", '"{1,2}"'),
-        ("bytea", "\\x00fF", '"0x00fF"'),
+        ("bytea", "\\x00fF", '"0x00ff"'),
+        ("bytea", "\\x1", '"\\\\x1"'),
         ("bytea", "\\x", '"0x"'),
         ("bytea", "a\\\\\\000\\377", '"0x615c00ff"'),
         ("timestamp", "2010-11-01 00:02:00.1", '"2010-11-01T00:02:00.100000Z"'),
@@ -146,8 +147,8 @@ def test_bytes_that_are_not_utf8() -> None:
     assert render("text", b"a\xff\xfeb") == '"a\ufffd\ufffdb"'
 
 
-def test_json_string() -> None:
-    assert json_string('é"\n') == '"é\\"\\n"'
+def test_quoted() -> None:
+    assert quoted('é"\n') == '"é\\"\\n"'
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -123,6 +123,24 @@ def test_added_fields_and_headers() -> None:
     )
 
 
+def test_added_fields_as_one_string() -> None:
+    names = ["op", "source.ts_ms"]
+    for text in ("op,source.ts_ms", " op , source.ts_ms "):
+        assert _formatter(add_fields=text, add_headers=text).format(INSERT) == _formatter(
+            add_fields=names, add_headers=names
+        ).format(INSERT)
+    assert _formatter(add_fields="op").format(INSERT) == _formatter(add_fields=["op"]).format(
+        INSERT
+    )
+    assert _formatter(add_fields="").format(INSERT) == _formatter().format(INSERT)
+
+
+@pytest.mark.parametrize("text", ["op:NEW", "op,", "op,ts_ms:AT", "o,p", "before.id"])
+def test_refuses_unknown_fields_in_one_string(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="add_headers"):
+        _formatter(add_headers=text)
+
+
 @pytest.mark.parametrize("name", ["nothing", "before.id", "source.nothing", "op:operation", ""])
 def test_refuses_unknown_fields(name: str) -> None:
     with pytest.raises(ConfigurationError, match="add_fields"):

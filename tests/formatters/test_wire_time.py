@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pglogical_cdc.formatters.wire_time import (
+    ISO_TIMESTAMP,
     array_time_converter,
     date_json,
     interval_json,
@@ -16,9 +17,50 @@ from pglogical_cdc.formatters.wire_time import (
     timestamp_converter,
     timestamptz_converter,
     timetz_json,
+    utc_offset,
 )
 
 _EPOCH = datetime(1970, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (None, 0),
+        (b"", 0),
+        (b"+00", 0),
+        (b"+05:30", 19_800),
+        (b"-03:30:15", -12_615),
+        (b"+00:53:28", 3208),
+    ],
+)
+def test_utc_offset(text: bytes | None, seconds: int) -> None:
+    assert utc_offset(text) == seconds
+
+
+def test_iso_timestamp_has_its_parts() -> None:
+    match = ISO_TIMESTAMP.fullmatch(b"0044-03-15 12:01:02.5-03:30 BC")
+    assert match is not None
+    assert match.groups() == (
+        *(b"0044", b"03", b"15", b"12", b"01", b"02"),
+        *(b"5", b"-03:30", b" BC"),
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"infinity",
+        b"2024-02-29",
+        b"2024-02-29T12:00:00",
+        b"2024-02-29 12:00:00.",
+        b"2024-02-29 12:00:00+5",
+        b"2024-02-29 12:00:00+05:",
+        b"2024-02-29 12:00:00\n",
+    ],
+)
+def test_other_text_is_no_iso_timestamp(text: bytes) -> None:
+    assert ISO_TIMESTAMP.fullmatch(text) is None
 
 
 class TestDate:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import json
 import os
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pglogical_cdc.errors import ConfigurationError, SinkError
-from pglogical_cdc.events import Position
+from pglogical_cdc.events import LogicalMessage, Position
 from pglogical_cdc.formatters.base import Record
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.sinks import Sink
@@ -75,11 +76,9 @@ def test_json_on_several_lines_becomes_one_line() -> None:
         b"7",
         b'"quoted"',
         b"{torn",
-        b"{'not': 'json'}",
-        b'{"a":NaN}',
-        b'{"a":"raw\ncontrol"}',
+        b"[torn}",
+        b"{",
         b"\xff\xfe binary \x00",
-        b'{"a":"\xff"}',
         b"[" * 100_000,
         b"",
         "é".encode(),
@@ -91,6 +90,28 @@ def test_other_bytes_are_strings_that_give_them_back(content: bytes) -> None:
     found = json.loads(line, parse_constant=refuse)
     for text in (found["key"], found["value"], found["headers"]["h"]):
         assert text.encode("utf-8", "surrogateescape") == content
+
+
+@pytest.mark.parametrize(
+    "key",
+    [b"{'not': 'json'}", b'{"a":NaN}', b'{"a":"raw\ncontrol"}', b'{"a":"\xff"}', b"{", b"[1][2]"],
+)
+def test_a_key_is_json_only_if_it_is(key: bytes) -> None:
+    found = json.loads(json_line(Record("t", key, None)), parse_constant=refuse)
+    assert found["key"].encode("utf-8", "surrogateescape") == key
+
+
+@pytest.mark.parametrize("value", [b"{}", b"[]", b'{"a":NaN}', b"[torn, ]", b"{'not': 'json'}"])
+def test_a_value_is_taken_for_json_by_its_ends(value: bytes) -> None:
+    assert b'"value":' + value + b"," in json_line(Record("t", None, value))
+
+
+def test_what_is_no_record_is_refused(tmp_path: Path) -> None:
+    change: Any = LogicalMessage(1, None, 0, "p", b"x", "shop")
+    for sink in (StdoutSink(io.BytesIO()), FileSink(tmp_path / "out.jsonl")):
+        with pytest.raises(ConfigurationError, match="give the pipeline a formatter"):
+            sink.write([change])
+        sink.close()
 
 
 def test_numbers_of_any_length_stay_as_they_are() -> None:
@@ -111,7 +132,8 @@ def test_whatever_comes_it_is_one_line_of_json(
     line = json_line(Record(topic, key, value))
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
-    assert json.loads(line, parse_constant=refuse)["topic"] == topic
+    if value is None or value[:1] + value[-1:] not in (b"{}", b"[]"):
+        assert json.loads(line, parse_constant=refuse)["topic"] == topic
 
 
 # -- standard output
@@ -422,6 +444,69 @@ def test_two_sinks_cannot_write_to_one_file(tmp_path: Path) -> None:
         FileSink(path)
     first.close()
     FileSink(path).close()
+
+
+@pytest.mark.parametrize("made_anew", [True, False])
+def test_a_file_that_is_rotated_before_it_is_locked_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_anew: bool
+) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(json_line(record(1)))
+    flock = fcntl.flock
+    locked: list[int] = []
+
+    def late(fd: int, operation: int) -> None:
+        if not locked:
+            path.rename(tmp_path / "out.jsonl.000001")
+            if made_anew:
+                path.write_bytes(json_line(record(2)) + b'{"topic":')
+        locked.append(os.fstat(fd).st_ino)
+        flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    open_files = len(os.listdir("/proc/self/fd"))
+    sink = FileSink(path)
+    assert len(os.listdir("/proc/self/fd")) == open_files + 1
+    sink.write([record(3)])
+    sink.flush()
+    sink.close()
+    assert locked == [(tmp_path / "out.jsonl.000001").stat().st_ino, path.stat().st_ino]
+    assert numbers(tmp_path / "out.jsonl.000001") == [1]
+    assert numbers(path) == ([2, 3] if made_anew else [3])
+
+
+def test_a_file_whose_folder_goes_before_it_is_locked_is_a_sink_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    flock = fcntl.flock
+
+    def late(fd: int, operation: int) -> None:
+        folder.rename(tmp_path / "moved")
+        flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    open_files = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(SinkError, match="No such file or directory"):
+        FileSink(folder / "out.jsonl")
+    assert len(os.listdir("/proc/self/fd")) == open_files
+
+
+def test_what_another_sink_wrote_before_the_lock_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(json_line(record(1))[:-5])
+    flock = fcntl.flock
+
+    def late(fd: int, operation: int) -> None:
+        path.write_bytes(json_line(record(1)) + json_line(record(2)))
+        flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    FileSink(path).close()
+    assert numbers(path) == [1, 2]
 
 
 def test_a_device_is_written_but_not_rotated() -> None:

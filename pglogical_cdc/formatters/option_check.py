@@ -1,0 +1,18 @@
+"""How the formatters refuse a value of an option that they do not support."""
+
+from __future__ import annotations
+
+from pglogical_cdc.errors import ConfigurationError
+
+__all__ = ("check_option",)
+
+
+def check_option(name: str, value: object, *supported: object) -> None:
+    """Refuse a value that is none of these; 0 is not False, and 1 is not True.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if not any(type(value) is type(choice) and value == choice for choice in supported):
+        choices = " or ".join(map(repr, supported))
+        raise ConfigurationError(f"{name} must be {choices}, not {value!r}")
