@@ -42,14 +42,14 @@ class LSN(int):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read the form ``XXX/XXX``.
+        """Read the form that ``str`` gives.
 
         Raises:
             ValueError: the text is not of that form.
         """
         match = _TEXT.fullmatch(text)
         if match is None:
-            raise ValueError(f"not an LSN: {text!r} (expected hexadecimal XXX/XXX)")
+            raise ValueError(f"not an LSN: {text!r} (expected the form 16/B374D848)")
         return cls((int(match[1], 16) << 32) | int(match[2], 16))
 
     def __str__(self) -> str:
