@@ -131,6 +131,7 @@ __all__ = (
 # Tracebacks and docs show the public path, whatever room a name lives in.
 for _name in __all__:
     _object = globals()[_name]
-    if isinstance(_object, type):
+    # Python 3.10 takes Callable[...] for a type.
+    if isinstance(_object, type) and not hasattr(_object, "__origin__"):
         _object.__module__ = __name__
 del _name, _object

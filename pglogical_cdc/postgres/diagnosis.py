@@ -33,8 +33,8 @@ _REFUSED = re.compile(
     r"|could not translate host name(?!.*Temporary failure)",
 )
 _GONE = ("57P01", "57P02", "57P03", "57P05", "57014")
-"""Shut down, crashed, starting, idle for too long, and pg_cancel_backend: nothing is wrong with
-the stream itself."""
+"""Shut down, crashed, starting, idle for too long, and pg_cancel_backend: like a broken connection
+(class 08) and a lack of memory, disk or connections (class 53), nothing wrong with the stream."""
 
 _LSN_IN_CONTEXT = re.compile(r"LSN ([0-9A-F]+/[0-9A-F]+)")
 
@@ -66,7 +66,7 @@ def diagnose(error: psycopg.Error, *, slot: str, streaming: bool = False) -> Cdc
     code = error.sqlstate
     text = _text(error)
     function = (diag.source_function or "").lower()
-    if code is None or code.startswith("08") or code in _GONE:
+    if code is None or code.startswith(("08", "53")) or code in _GONE:
         return ConnectionLostError(f"the connection was lost: {text}", sqlstate=code, slot=slot)
     if code == "55006":
         return SlotInUseError(

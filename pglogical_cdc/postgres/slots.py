@@ -25,35 +25,36 @@ class Slot:
     name: str
     plugin: str
     database: str
-    active_pid: int | None
     confirmed_flush_lsn: LSN
     wal_status: str | None
     """``reserved``, ``extended``, ``unreserved``, or ``lost``."""
     invalidation_reason: str | None
     """Why the server gave the slot up (PostgreSQL 17 and later)."""
     two_phase: bool
+    failover: bool
+    """Whether standbys keep a copy (PostgreSQL 17 and later)."""
 
 
 def describe_slot(name: str, server: Server) -> Conversation[Slot | None]:
     """Return the slot, or None if there is no logical slot of that name."""
-    reason = "invalidation_reason" if server.version >= 170000 else "NULL"
+    since_17 = "invalidation_reason, failover" if server.version >= 170000 else "NULL, false"
     rows = yield sql.SQL(
-        "SELECT slot_name, plugin, database, active_pid, confirmed_flush_lsn::text, wal_status,"
-        " {reason}, two_phase FROM pg_catalog.pg_replication_slots"
+        "SELECT slot_name, plugin, database, confirmed_flush_lsn::text, wal_status,"
+        " two_phase, {since_17} FROM pg_catalog.pg_replication_slots"
         " WHERE slot_type = 'logical' AND slot_name = {name}"
-    ).format(reason=sql.SQL(reason), name=sql.Literal(name))
+    ).format(since_17=sql.SQL(since_17), name=sql.Literal(name))
     if not rows:
         return None
-    slot, plugin, database, pid, flushed, status, why, two_phase = rows[0]
+    slot, plugin, database, flushed, status, two_phase, why, failover = rows[0]
     return Slot(
         name=slot,
         plugin=plugin,
         database=database,
-        active_pid=pid,
         confirmed_flush_lsn=LSN.parse(flushed) if flushed else LSN(0),
         wal_status=status,
         invalidation_reason=why,
         two_phase=two_phase,
+        failover=failover,
     )
 
 
@@ -101,7 +102,7 @@ def usable_slot(
 
     Raises:
         SlotNotFoundError: it does not exist and `create` is off.
-        ConfigurationError: it has another plugin, database or two-phase setting.
+        ConfigurationError: it has another plugin or database, or other properties.
         SlotInvalidatedError: the server has given it up.
     """
     slot = yield from describe_slot(name, server)
@@ -126,6 +127,11 @@ def usable_slot(
     if slot.two_phase:
         raise ConfigurationError(
             f"slot {name!r} was created with two_phase, which protocol version 1 cannot read"
+        )
+    if failover and not slot.failover:
+        raise ConfigurationError(
+            f"slot {name!r} exists without failover; leave failover out, or change the slot with "
+            "ALTER_REPLICATION_SLOT"
         )
     if slot.wal_status == "lost":
         reason = f" (reason: {slot.invalidation_reason})" if slot.invalidation_reason else ""

@@ -78,6 +78,11 @@ class Settings:
             raise ConfigurationError("origin='none' needs PostgreSQL 16 or later")
         if self.failover and server.version < 170000:
             raise ConfigurationError("failover slots need PostgreSQL 17 or later")
+        if self.status_interval and 0 < server.wal_sender_timeout <= self.status_interval:
+            raise ConfigurationError(
+                f"status_interval is {self.status_interval} s, but the server drops a client that "
+                f"is silent for {server.wal_sender_timeout} s (wal_sender_timeout)"
+            )
 
     def status_seconds(self, server: Server) -> float:
         """Return the seconds between status updates: a third of the server's patience."""

@@ -36,7 +36,6 @@ def test_missing_slot(database: Database, slot_name: str) -> None:
 def test_created_slot_is_there_and_permanent(database: Database, slot_name: str) -> None:
     made = _usable(database, slot_name, create=True)
     assert (made.name, made.plugin, made.database) == (slot_name, "pgoutput", database.name)
-    assert made.active_pid is None
     assert made.wal_status == "reserved"
     assert made.confirmed_flush_lsn > 0
     assert _usable(database, slot_name) == made
@@ -44,7 +43,11 @@ def test_created_slot_is_there_and_permanent(database: Database, slot_name: str)
 
 
 def test_temporary_slot_is_of_its_connection(database: Database, slot_name: str) -> None:
-    assert _usable(database, slot_name, create=True, temporary=True).active_pid is not None
+    with connect(parameters(database.dsn)) as connection:
+        server = converse(connection, identify())
+        converse(connection, usable_slot(slot_name, server, create=True, temporary=True))
+        query = "SELECT temporary FROM pg_replication_slots WHERE slot_name = %s"
+        assert database.execute(query, [slot_name]) == [(True,)]
     wait_until(
         lambda: (
             not database.execute(
@@ -130,6 +133,13 @@ def test_failover_slot(database: Database, slot_name: str) -> None:
     assert database.execute(
         "SELECT failover FROM pg_replication_slots WHERE slot_name = %s", [slot_name]
     ) == [(True,)]
+
+
+@pytest.mark.pg(17)
+def test_existing_slot_without_failover_is_refused(database: Database, slot_name: str) -> None:
+    _usable(database, slot_name, create=True)
+    with pytest.raises(ConfigurationError, match="without failover"):
+        _usable(database, slot_name, create=True, failover=True)
 
 
 def test_failover_slot_needs_its_version(database: Database, slot_name: str) -> None:

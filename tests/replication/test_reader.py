@@ -20,7 +20,7 @@ from pglogical_cdc.events import Insert, LogicalMessage, Position, SchemaChange
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.replication.reader import ReplicationReader
 from pglogical_cdc.replication.settings import ReaderEvent
-from tests.reading import active_pid, confirmed, keys, make_slot, read, reader
+from tests.reading import active_pid, confirmed, keys, make_slot, read, reader, wait_until
 
 if TYPE_CHECKING:
     from pglogical_cdc.events import Change
@@ -88,7 +88,8 @@ def test_temporary_slot_is_gone_with_its_reader(database: Database, slot_name: s
     count = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = %s"
     with reader(database, slot_name, create=True, temporary=True):
         assert database.execute(count, [slot_name]) == [(1,)]
-    assert database.execute(count, [slot_name]) == [(0,)]
+    # The server drops it when it has noticed that the connection is closed.
+    wait_until(lambda: database.execute(count, [slot_name]) == [(0,)])
 
 
 # -- acknowledging

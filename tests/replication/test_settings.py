@@ -112,3 +112,37 @@ def test_option_needs_its_version(given: dict[str, Any], version: int) -> None:
     settings.check_server(_server(version))
     with pytest.raises(ConfigurationError, match=f"PostgreSQL {version // 10000}"):
         settings.check_server(_server(version - 1))
+
+
+def test_status_interval_that_the_server_would_not_bear() -> None:
+    settings = _settings(status_interval=5)
+    with pytest.raises(ConfigurationError, match="wal_sender_timeout"):
+        settings.check_server(_server(wal_sender_timeout=5.0))
+    settings.check_server(_server(wal_sender_timeout=6.0))
+    settings.check_server(_server(wal_sender_timeout=0.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("slot", None),
+        ("publications", None),
+        ("publications", b"p"),
+        ("publications", [1]),
+        ("tables", [("public", "t")]),
+        ("create", "yes"),
+        ("until", 1.5),
+        ("until", "later"),
+        ("idle_timeout", "1"),
+        ("idle_timeout", float("inf")),
+        ("status_interval", float("nan")),
+        ("status_interval", 0),
+        ("max_message_bytes", None),
+        ("protocol", True),
+        ("adapters", 1),
+        ("on_event", 1),
+    ],
+)
+def test_arguments_of_wrong_types(name: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        _settings(**{name: value})
