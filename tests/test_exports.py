@@ -66,5 +66,5 @@ def test_exported_names_are_at_home_at_the_top_level(name: str) -> None:
     if getattr(value, "__qualname__", None) == name:
         assert value.__module__ == "pglogical_cdc"
     else:
-        # Not an alias of a class that has another name. Python 3.10 takes Callable[...] for a class.
+        # No alias of a class that has another name; Python 3.10 takes Callable[...] for a class.
         assert not inspect.isclass(value) or hasattr(value, "__origin__")
