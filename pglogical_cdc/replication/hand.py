@@ -1,4 +1,4 @@
-"""Hand: what a reader's iterators have given out and the application has not yet asked past."""
+"""Hand: what was taken from the stream and the application has not yet asked past."""
 
 from __future__ import annotations
 
@@ -11,89 +11,108 @@ __all__ = ("Hand",)
 
 
 class Hand:
-    """The changes in hand, and the iterator that counts.
+    """The changes between the stream and the application, and the loop that counts.
 
-    Asking the same iterator for more acknowledges what it gave last. A newer iterator first gives
-    again what the one before it left in hand.
+    A change is kept here before it leaves the stream, and counts as given only when the loop
+    returns it: whatever is raised in between, a signal's exception too, the next call gives it.
+    Asking the same loop for more acknowledges what it gave last; a newer loop first gives again
+    what the one before it left.
+
+    A loop sets `given` as its very last step. That is an assignment and not a call, because Python
+    runs signal handlers at calls and jumps, and not between an assignment and a return.
 
     Args:
-        acknowledge: called with the last of the changes that are dealt with; None if iterating
-            does not acknowledge, and nothing is in hand then.
+        acknowledge: called with the last of the changes that are dealt with; None if asking for
+            more does not acknowledge, and then nothing is given again either.
     """
 
     def __init__(self, acknowledge: Callable[[Change], None] | None) -> None:
+        self.given = 0
+        """How many of the changes in hand the loop has returned."""
         self._acknowledge = acknowledge
         self._holder: object = None
+        self._acknowledges = False
+        """Whether asking the loop for more acknowledges."""
+        self._repeats = True
+        """Whether what was given can be given again."""
         self._changes: list[Change] = []
-        self._given = 0
-        self._can_give_again = True
+
+    def __len__(self) -> int:
+        return len(self._changes)
 
     @property
-    def holds(self) -> bool:
-        """Whether anything is in hand."""
-        return bool(self._changes)
+    def waiting(self) -> Change | None:
+        """The first change in hand that has not been given, or None."""
+        return self._changes[self.given] if self.given < len(self._changes) else None
 
-    def pass_to(self, holder: object) -> None:
-        """Make `holder` the iterator that counts.
+    @property
+    def repeats(self) -> bool:
+        """Whether all that is in hand would be given again to a new loop."""
+        return self._repeats and bool(self._changes)
+
+    def pass_to(self, holder: object, *, acknowledges: bool = True) -> None:
+        """Make `holder` the loop that counts.
+
+        Args:
+            holder: the loop.
+            acknowledges: whether asking it for more acknowledges; if not, what it gives is not
+                given again.
 
         Raises:
-            ConfigurationError: the changes in hand cannot be given again.
+            ConfigurationError: a change in hand stands for others that cannot be given again.
         """
-        if self._changes and not self._can_give_again:
-            raise ConfigurationError(
-                "a transaction of an earlier loop is still in hand, and its changes cannot be "
-                "given again: acknowledge it with ack(transaction.position), or open a new reader"
-            )
+        if holder is self._holder:
+            return
+        if self.given and not self._repeats:
+            if self._acknowledges:
+                raise ConfigurationError(
+                    "a transaction of an earlier loop is still in hand, and its changes cannot be "
+                    "given again: acknowledge it with ack(transaction.position), or open a new "
+                    "reader"
+                )
+            self._drop_given()
         self._holder = holder
-        self._given = 0
+        self.given = 0
+        self._acknowledges = self._repeats = acknowledges and self._acknowledge is not None
 
     def release(self, holder: object) -> None:
         """Acknowledge what `holder` gave last, because it is asked for more.
 
         Raises:
-            ConfigurationError: another iterator has taken over.
+            ConfigurationError: another loop has taken over.
         """
         if holder is not self._holder:
             raise ConfigurationError(
                 "this iterator was replaced by a newer one of the same reader: go on with that"
             )
-        if self._given and self._acknowledge is not None:
-            given = self._given
-            self._acknowledge(self._changes[given - 1])
-            # A signal between these two repeats a change; the other way round it would lose one.
-            self._given = 0
-            del self._changes[:given]
-            self._can_give_again = True
+        if self.given:
+            if self._acknowledges and self._acknowledge is not None:
+                self._acknowledge(self._changes[self.given - 1])
+            # A signal before this repeats a change; the other way round it would lose one.
+            self._drop_given()
+            self._repeats = self._acknowledges
 
-    def again(self) -> Change | None:
-        """Return the next change that an earlier iterator left in hand, or None."""
-        if self._given == len(self._changes):
-            return None
-        self._given += 1
-        return self._changes[self._given - 1]
+    def _drop_given(self) -> None:
+        kept = self._changes[self.given :]
+        self.given, self._changes = 0, kept
 
-    def give(self, change: Change) -> None:
-        """Note a change of the stream that the iterator gives out."""
-        if self._acknowledge is not None:
-            self._changes.append(change)
-            self._given = len(self._changes)
+    def keep(self, change: Change) -> None:
+        """Take a change from the stream."""
+        self._changes.append(change)
 
-    def give_once(self, change: Change) -> None:
-        """Note a change that stands for all of its transaction before it."""
-        if self._acknowledge is not None:
-            self._changes = [change]
-            self._given = 1
-            self._can_give_again = False
+    def first(self, count: int) -> list[Change]:
+        """Return the first changes in hand."""
+        return self._changes[:count]
 
-    def take_back(self) -> Change | None:
-        """Remove and return the first change in hand, for a loop that acknowledges by itself."""
-        self.pass_to(None)
-        return self._changes.pop(0) if self._changes else None
+    def supersede(self) -> None:
+        """Let the first change that waits stand for those that were given before it."""
+        self._drop_given()
+        self._repeats = False
 
     def acknowledged(self, up_to: Position) -> None:
-        """Forget what was acknowledged by position."""
-        kept = [change for change in self._changes if change.position > up_to]
-        self._given = max(0, self._given - (len(self._changes) - len(kept)))
-        self._changes = kept
+        """Forget what was given and is acknowledged by position."""
+        given = self._changes[: self.given]
+        kept = [change for change in given if change.position > up_to]
+        self.given, self._changes = len(kept), kept + self._changes[len(given) :]
         if not kept:
-            self._can_give_again = True
+            self._repeats = self._acknowledges

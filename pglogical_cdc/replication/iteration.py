@@ -38,12 +38,14 @@ class Changes(Iterator[Change]):
         hand.pass_to(self)
 
     def __next__(self) -> Change:
-        self._hand.release(self)
-        change = self._hand.again()
+        hand = self._hand
+        hand.release(self)
+        change = hand.waiting
         if change is None:
-            change = self._take(give=self._hand.give)
+            change = self._take(give=hand.keep)
             if change is None:
                 raise StopIteration
+        hand.given = 1
         return change
 
 
@@ -67,21 +69,22 @@ class Batches(Iterator[list[Change]]):
         self._max_seconds = max_seconds
 
     def __next__(self) -> list[Change]:
-        self._hand.release(self)
-        batch: list[Change] = []
+        hand = self._hand
+        hand.release(self)
+        size = 0
         deadline: float | None = None
-        while len(batch) < self._max_rows:
-            change = self._hand.again()
-            if change is None:
+        while size < self._max_rows:
+            if size == len(hand):
                 left = None if deadline is None else max(0, deadline - time.monotonic())
-                change = self._take(left, give=self._hand.give)
-                if change is None:
+                if self._take(left, give=hand.keep) is None:
                     break
-            batch.append(change)
+            size += 1
             if deadline is None:
                 deadline = time.monotonic() + self._max_seconds
-        if not batch:
+        if not size:
             raise StopIteration
+        batch = hand.first(size)
+        hand.given = size
         return batch
 
 
@@ -94,7 +97,6 @@ class TransactionChanges(Iterator[Change]):
     def __init__(self, hand: Hand, take: Take, first: Change) -> None:
         self._hand = hand
         self._take = take
-        self._first: Change | None = first
         self._last = first
         self.transaction: Transaction | None = first.transaction
         """The transaction; its ``end_lsn`` is known after the last change."""
@@ -107,14 +109,17 @@ class TransactionChanges(Iterator[Change]):
         return self._last.position
 
     def __next__(self) -> Change:
-        change, self._first = self._first, None
+        hand = self._hand
+        change = hand.waiting
         if change is None and not self.is_exhausted and self.transaction is not None:
-            change = self._take(at_commit=True, give=self._hand.give_once)
-        if change is None:
+            change = self._take(at_commit=True, give=hand.keep)
+        if change is None or self.is_exhausted or change.transaction is not self.transaction:
             # Without its end the transaction was cut short by stop().
             self.is_exhausted = self.transaction is None or self.transaction.end_lsn is not None
             raise StopIteration
+        hand.supersede()
         self._last = change
+        hand.given = 1
         return change
 
 
@@ -126,9 +131,10 @@ class Transactions(Iterator[TransactionChanges]):
         self._take = take
         self._ended = ended
         hand.pass_to(self)
-        if self._hand.holds:
+        waiting = hand.waiting
+        if waiting is not None and (len(hand) > 1 or waiting.ordinal > 1):
             raise ConfigurationError(
-                "a change of an earlier loop is still in hand: acknowledge it with ack(), or let "
+                "changes of an earlier loop are still in hand: acknowledge them with ack(), or let "
                 "that loop go on"
             )
         self._current: TransactionChanges | None = None
@@ -142,9 +148,10 @@ class Transactions(Iterator[TransactionChanges]):
                 f"the transaction at {current.position} was left before its last change: take all "
                 "of its changes before asking for the next transaction"
             )
-        self._hand.release(self)
-        while (first := self._take(at_commit=True, give=self._hand.give_once)) is None:
-            if self._ended():
+        hand = self._hand
+        hand.release(self)
+        while (first := hand.waiting) is None:
+            if self._take(at_commit=True, give=hand.keep) is None and self._ended():
                 raise StopIteration
-        self._current = TransactionChanges(self._hand, self._take, first)
+        self._current = TransactionChanges(hand, self._take, first)
         return self._current

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Literal
+from typing import Final, Literal
 
 from psycopg.adapt import AdaptersMap
 from typing_extensions import Self
@@ -51,6 +51,10 @@ class ReaderStats:
     def lag_bytes(self) -> int:
         """WAL between what is acknowledged and what the server has named."""
         return max(0, self.server_lsn - self.acknowledged_lsn)
+
+
+_POLL: Final = "poll"
+"""Stands for the application's own loop around `ReplicationReader.poll`."""
 
 
 class ReplicationReader:
@@ -281,8 +285,16 @@ class ReplicationReader:
         Raises:
             CdcError: the stream broke.
         """
-        held = self._hand.take_back()
-        return self._take(timeout, at_commit=True) if held is None else held
+        hand = self._hand
+        hand.pass_to(_POLL, acknowledges=False)
+        hand.release(_POLL)
+        change = hand.waiting
+        if change is None:
+            change = self._take(timeout, at_commit=True, give=hand.keep)
+            if change is None:
+                return None
+        hand.given = 1
+        return change
 
     @property
     def has_unacknowledged(self) -> bool:
@@ -291,7 +303,7 @@ class ReplicationReader:
         They come again in the next run only, so whatever acknowledges more than what it was given
         itself must not go on with this reader.
         """
-        if self._stream is None or self._hand.holds:
+        if self._stream is None or self._hand.repeats:
             return False
         return not self._stream.session.progress.is_acknowledged
 

@@ -13,34 +13,47 @@ _T = transaction(0x1000)
 _CHANGES = [insert(_T, ordinal) for ordinal in range(1, 5)]
 
 
-def test_asking_for_more_acknowledges_what_was_given() -> None:
+def _hand(*kept: Change) -> tuple[Hand, list[Change], object]:
     acknowledged: list[Change] = []
     hand, loop = Hand(acknowledged.append), object()
     hand.pass_to(loop)
+    for change in kept:
+        hand.keep(change)
+    return hand, acknowledged, loop
+
+
+def test_asking_for_more_acknowledges_what_was_given() -> None:
+    hand, acknowledged, loop = _hand(*_CHANGES[:3])
     hand.release(loop)
     assert acknowledged == []
-    hand.give(_CHANGES[0])
-    hand.give(_CHANGES[1])
-    assert hand.holds
+    assert hand.first(2) == _CHANGES[:2]
+    hand.given = 2
+    assert hand.waiting is _CHANGES[2]
     hand.release(loop)
     assert acknowledged == [_CHANGES[1]]
-    assert not hand.holds
+    assert (len(hand), hand.given, hand.waiting) == (1, 0, _CHANGES[2])
+
+
+def test_what_was_kept_and_not_given_is_not_acknowledged() -> None:
+    hand, acknowledged, loop = _hand(_CHANGES[0])
+    hand.release(loop)
+    hand.release(loop)
+    assert acknowledged == []
+    assert hand.waiting is _CHANGES[0]
 
 
 def test_next_loop_gets_again_what_the_one_before_left() -> None:
-    acknowledged: list[Change] = []
-    hand, first, second = Hand(acknowledged.append), object(), object()
-    hand.pass_to(first)
-    hand.give(_CHANGES[0])
-    hand.give(_CHANGES[1])
+    hand, acknowledged, first = _hand(*_CHANGES[:2])
+    hand.given = 2
+    second = object()
+    assert hand.repeats
     hand.pass_to(second)
     assert acknowledged == []
-    hand.release(second)
-    assert hand.again() is _CHANGES[0]
+    assert hand.waiting is _CHANGES[0]
+    hand.given = 1
     hand.release(second)
     assert acknowledged == [_CHANGES[0]]
-    assert hand.again() is _CHANGES[1]
-    assert hand.again() is None
+    assert hand.waiting is _CHANGES[1]
     with pytest.raises(ConfigurationError, match="replaced by a newer one"):
         hand.release(first)
 
@@ -51,50 +64,66 @@ def test_signal_while_acknowledging_loses_nothing() -> None:
 
     hand, loop = Hand(interrupted), object()
     hand.pass_to(loop)
-    hand.give(_CHANGES[0])
+    hand.keep(_CHANGES[0])
+    hand.given = 1
     with pytest.raises(KeyboardInterrupt):
         hand.release(loop)
     hand.pass_to(object())
-    assert hand.again() is _CHANGES[0]
+    assert hand.waiting is _CHANGES[0]
 
 
 def test_change_that_stands_for_others_cannot_be_given_again() -> None:
-    acknowledged: list[Change] = []
-    hand, loop = Hand(acknowledged.append), object()
-    hand.pass_to(loop)
-    hand.give_once(_CHANGES[0])
-    hand.give_once(_CHANGES[1])
+    hand, acknowledged, loop = _hand(*_CHANGES[:2])
+    for _ in range(2):
+        hand.supersede()
+        hand.given = 1
+    assert hand.first(9) == [_CHANGES[1]]
+    assert not hand.repeats
     with pytest.raises(ConfigurationError, match="still in hand"):
         hand.pass_to(object())
     hand.acknowledged(_CHANGES[1].position)
     hand.pass_to(object())
     assert acknowledged == []
+    hand.pass_to(loop)
+    hand.keep(_CHANGES[2])
+    hand.given = 1
+    assert hand.repeats
 
 
 def test_acknowledging_by_position_forgets_what_it_covers() -> None:
-    hand = Hand(lambda change: None)
-    hand.pass_to(object())
-    for change in _CHANGES:
-        hand.give(change)
+    hand, _, _ = _hand(*_CHANGES)
+    hand.given = 3
     hand.acknowledged(_CHANGES[1].position)
-    hand.pass_to(object())
-    assert [hand.again(), hand.again(), hand.again()] == [_CHANGES[2], _CHANGES[3], None]
+    assert (hand.first(9), hand.given) == (_CHANGES[2:], 1)
+    # What was not given yet cannot be acknowledged.
+    hand.acknowledged(_CHANGES[3].position)
+    assert (hand.first(9), hand.given) == (_CHANGES[3:], 0)
 
 
-def test_take_back_gives_the_first_and_forgets_it() -> None:
-    hand = Hand(lambda change: None)
-    hand.pass_to(object())
-    hand.give(_CHANGES[0])
-    hand.give(_CHANGES[1])
-    assert [hand.take_back(), hand.take_back(), hand.take_back()] == [*_CHANGES[:2], None]
-
-
-def test_holds_nothing_where_iterating_does_not_acknowledge() -> None:
-    hand, loop = Hand(None), object()
-    hand.pass_to(loop)
-    hand.give(_CHANGES[0])
-    hand.give_once(_CHANGES[1])
-    assert not hand.holds
+@pytest.mark.parametrize("acknowledges", [False, True])
+def test_loop_that_does_not_acknowledge(acknowledges: bool) -> None:
+    acknowledged: list[Change] = []
+    hand, loop = Hand(acknowledged.append if acknowledges else None), object()
+    hand.pass_to(loop, acknowledges=False)
+    hand.keep(_CHANGES[0])
+    hand.keep(_CHANGES[1])
+    hand.given = 1
+    assert not hand.repeats
     hand.release(loop)
+    assert hand.waiting is _CHANGES[1]
+    hand.given = 1
     hand.pass_to(object())
-    assert hand.again() is None
+    assert (acknowledged, len(hand)) == ([], 0)
+
+
+def test_loop_that_does_not_acknowledge_gets_what_another_left() -> None:
+    hand, acknowledged, _ = _hand(*_CHANGES[:2])
+    hand.given = 2
+    poll = object()
+    for change in _CHANGES[:2]:
+        hand.pass_to(poll, acknowledges=False)
+        hand.release(poll)
+        assert hand.waiting is change
+        hand.given = 1
+    hand.release(poll)
+    assert (acknowledged, len(hand)) == ([], 0)

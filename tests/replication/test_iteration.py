@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
+from typing import Any
+
 import pytest
 
-from pglogical_cdc.errors import ConfigurationError
+from pglogical_cdc.errors import ConfigurationError, ConnectionLostError
 from pglogical_cdc.events import Change
 from pglogical_cdc.replication.hand import Hand
 from pglogical_cdc.replication.iteration import Batches, Changes, Transactions
@@ -101,8 +106,7 @@ def test_transaction_left_early_is_an_error() -> None:
 def test_transaction_nobody_looked_into_is_not_lost() -> None:
     reader = Reader()
     next(reader.transactions())
-    with pytest.raises(ConfigurationError, match="still in hand"):
-        Changes(reader.hand, reader.feed)
+    assert next(Changes(reader.hand, reader.feed)) is reader.changes[0]
     assert reader.acknowledged == []
 
 
@@ -120,6 +124,92 @@ def test_transaction_cut_short_is_not_acknowledged_and_not_whole() -> None:
 
 def test_transactions_refuse_to_begin_in_the_middle() -> None:
     reader = Reader()
-    next(Changes(reader.hand, reader.feed))
-    with pytest.raises(ConfigurationError, match="earlier loop is still in hand"):
+    loop = Changes(reader.hand, reader.feed)
+    assert [next(loop), next(loop), next(loop)] == reader.changes[:3]
+    with pytest.raises(ConfigurationError, match="earlier loop are still in hand"):
         reader.transactions()
+
+
+def test_transactions_give_a_first_change_again() -> None:
+    reader = Reader()
+    loop = Changes(reader.hand, reader.feed)
+    assert [next(loop), next(loop)] == reader.changes[:2]
+    assert list(next(reader.transactions())) == reader.changes[1:3]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ConnectionLostError("gone")])
+def test_batch_that_was_not_given_is_not_acknowledged(error: BaseException) -> None:
+    reader = Reader()
+    taken = 0
+
+    def take(
+        timeout: float | None = None,
+        *,
+        at_commit: bool = False,
+        give: Callable[[Change], None] | None = None,
+    ) -> Change | None:
+        nonlocal taken
+        taken += 1
+        if taken == 3:
+            raise error
+        return reader.feed(timeout, at_commit=at_commit, give=give)
+
+    loop = Batches(reader.hand, take, 3, 10)
+    with pytest.raises(type(error) if isinstance(error, Exception) else KeyboardInterrupt):
+        next(loop)
+    assert next(loop) == reader.changes[:3]
+    assert reader.acknowledged == []
+    next(loop)
+    assert reader.acknowledged == [reader.changes[2]]
+
+
+@pytest.mark.parametrize("kind", ["changes", "batches", "transactions"])
+def test_exception_at_any_call_neither_loses_nor_acknowledges(kind: str) -> None:
+    """Raise at the n-th return of a function of the package, as a signal handler could."""
+    interrupted = 0
+    for number in range(200):
+        reader = Reader()
+        got: list[Change] = []
+
+        def loop(reader: Reader = reader) -> Iterator[Iterable[Change]]:
+            if kind == "changes":
+                return zip(Changes(reader.hand, reader.feed), strict=True)
+            if kind == "batches":
+                return Batches(reader.hand, reader.feed, 2, 10)
+            return map(list, reader.transactions())
+
+        left = number
+
+        def trace(frame: FrameType, event: str, argument: object) -> Any:
+            nonlocal left
+            # Not of __next__ itself: no signal is handled between its last step and what the
+            # caller does next.
+            code = frame.f_code
+            if (
+                event == "return"
+                and "pglogical_cdc" in code.co_filename
+                and code.co_name != "__next__"
+            ):
+                left -= 1
+                if left < 0:
+                    sys.settrace(None)
+                    raise KeyboardInterrupt
+            return trace
+
+        sys.settrace(trace)
+        try:
+            for given in loop():
+                got += given
+        except KeyboardInterrupt:
+            interrupted += 1
+        finally:
+            sys.settrace(None)
+        assert [change for change in reader.acknowledged if change not in got] == []
+        if kind == "transactions":
+            continue  # the one that was cut off cannot go on
+        for given in loop():
+            got += [change for change in given if change not in got]
+        assert got == reader.changes
+        if left >= 0:
+            break
+    assert interrupted > 5
