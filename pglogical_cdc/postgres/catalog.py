@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import psycopg
+from attrs import evolve
 from psycopg import sql
 
 from pglogical_cdc.events.builtin_types import BUILTIN_TYPES
@@ -168,13 +169,26 @@ def published_tables(publications: Sequence[str]) -> Conversation[dict[int, Tabl
     return {} if rows is None else tables_from_rows(rows)
 
 
-def one_table(oid: int) -> Conversation[TableCatalog | None]:
-    """Read one table; None if it is gone; without its defaults while it is locked."""
+def one_table(oid: int, known: TableCatalog | None = None) -> Conversation[TableCatalog | None]:
+    """Read one table; None if it is gone.
+
+    While somebody keeps a lock on it, its defaults cannot be read: they are those of `known`, what
+    was read of the table before, for the columns that are still the same.
+    """
     wanted = _ONE.format(sql.Literal(str(oid)))
     rows = yield from _without_waiting(_statement(wanted))
-    if rows is None:
-        rows = yield _statement(wanted, defaults=False)
-    return tables_from_rows(rows).get(oid)
+    if rows is not None:
+        return tables_from_rows(rows).get(oid)
+    rows = yield _statement(wanted, defaults=False)
+    found = tables_from_rows(rows).get(oid)
+    if found is None or known is None:
+        return found
+    before = {(column.attnum, column.type_oid): column.default for column in known.columns}
+    columns = tuple(
+        evolve(column, default=before.get((column.attnum, column.type_oid)))
+        for column in found.columns
+    )
+    return evolve(found, columns=columns)
 
 
 def _without_waiting(statement: sql.Composed) -> Conversation[Rows | None]:

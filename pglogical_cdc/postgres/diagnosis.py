@@ -32,9 +32,11 @@ _REFUSED = re.compile(
     r"|is not permitted to log in|does not support SSL|certificate verify failed"
     r"|could not translate host name(?!.*Temporary failure)",
 )
-_GONE = ("57P01", "57P02", "57P03", "57P05", "57014")
-"""Shut down, crashed, starting, idle for too long, and pg_cancel_backend: like a broken connection
-(class 08) and a lack of memory, disk or connections (class 53), nothing wrong with the stream."""
+_GONE = ("57P01", "57P02", "57P03", "57P05", "57014", "40001")
+"""Shut down, crashed, starting, idle for too long, pg_cancel_backend, and on a standby a conflict
+with recovery (which may have invalidated the slot; the next start says so): like a broken
+connection (class 08) and a lack of memory, disk or connections (class 53), nothing wrong with the
+stream."""
 
 _LSN_IN_CONTEXT = re.compile(r"LSN ([0-9A-F]+/[0-9A-F]+)")
 

@@ -40,10 +40,10 @@ def usable_publications(
             f"publication {', '.join(map(repr, missing))} does not exist in database "
             f"{server.database!r}; create it before the slot, or pass create=True"
         )
-    for name in missing:
-        yield from _create(name, tables)
     if tables is not None and there:
         yield from _compare([name for name in names if name in there], server, tables)
+    for name in missing:
+        yield from _create(name, tables)
 
 
 def _create(name: str, tables: Sequence[tuple[str, str]] | None) -> Conversation[None]:

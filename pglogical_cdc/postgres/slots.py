@@ -134,10 +134,10 @@ def usable_slot(
             "ALTER_REPLICATION_SLOT"
         )
     if slot.wal_status == "lost":
-        reason = f" (reason: {slot.invalidation_reason})" if slot.invalidation_reason else ""
+        reason = slot.invalidation_reason or "unknown to this version of the server"
         raise SlotInvalidatedError(
-            f"slot {name!r} was invalidated{reason}: the WAL that it needs is gone; drop it and "
-            "take a new snapshot",
+            f"slot {name!r} was invalidated for good, reason: {reason}. What it still had to read "
+            "cannot be read any more; drop it and take a new snapshot",
             slot=name,
         )
     return slot

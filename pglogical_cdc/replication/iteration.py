@@ -74,6 +74,8 @@ class Batches(Iterator[list[Change]]):
         size = 0
         deadline: float | None = None
         while size < self._max_rows:
+            if deadline is not None and self._max_seconds and time.monotonic() >= deadline:
+                break
             if size == len(hand):
                 left = None if deadline is None else max(0, deadline - time.monotonic())
                 if self._take(left, give=hand.keep) is None:

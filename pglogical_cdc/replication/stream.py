@@ -106,7 +106,7 @@ class Stream:
             # Not over the replication connection: what it has in its caches of the tables as they
             # are now, the walsender would take for what they were when their changes were made.
             self._ask(
-                usable_publications(
+                lambda: usable_publications(
                     settings.publications,
                     self.server,
                     create=settings.create,
@@ -125,7 +125,7 @@ class Stream:
             )
             # The position first: what commits before it is in the catalog that is read after it.
             self._catalog_lsn = self._current_lsn()
-            self._catalog = self._ask(published_tables(settings.publications))
+            self._catalog = self._ask(lambda: published_tables(settings.publications))
             self.session = Session(
                 database=self.server.database,
                 loaders=PsycopgLoaders(settings.adapters),
@@ -245,6 +245,7 @@ class Stream:
         if not self._begun:
             self._begin()
         session, changes, messages = self.session, self._changes, self._messages
+        has_read = False
         deadline = None if timeout is None else time.monotonic() + timeout
         delivered = session.delivered_transactions
         while not self._ending:
@@ -258,7 +259,11 @@ class Stream:
                 return None
             elif messages:
                 changes.extend(self._take(messages.popleft()))
-            elif not self._receive(deadline):
+            elif has_read and deadline is not None and time.monotonic() >= deadline:
+                return None  # much may come without a change in it
+            elif self._receive(deadline):
+                has_read = True
+            else:
                 return None
         return None
 
@@ -353,7 +358,7 @@ class Stream:
         """
         if now - self._flushed_at >= _FLUSH_AFTER:
             self._flushed_at = now
-            self._ask(flush_wal())
+            self._ask(flush_wal)
 
     def _feedback_question(self) -> None:
         try:
@@ -372,19 +377,30 @@ class Stream:
         commit_lsn = self.session.commit_lsn
         if known is not None and commit_lsn is not None and commit_lsn < self._catalog_lsn:
             return known
-        found = self._ask(one_table(oid))
+        found = self._ask(lambda: one_table(oid, known))
         if found is not None:
             self._catalog[oid] = found
         return found if found is not None else known
 
     def _current_lsn(self) -> LSN:
-        return self._ask(current_lsn())
+        return self._ask(current_lsn)
 
-    def _ask(self, conversation: Conversation[T]) -> T:
-        if self._beside is None or self._beside.closed:
-            self._beside = connect_beside(self._parameters, self._connection)
+    def _ask(self, conversation: Callable[[], Conversation[T]]) -> T:
+        """Carry a conversation on over the connection beside the stream.
+
+        That connection is silent for long, and the first that an idle limit on the way or on the
+        server finds; the stream is no worse for it. So it is made anew once.
+        """
+        beside = self._beside
+        if beside is not None and not beside.closed:
+            try:
+                return converse(beside, conversation())
+            except psycopg.Error as error:
+                if not beside.closed:
+                    raise diagnose(error, slot=self._settings.slot) from error
+        beside = self._beside = connect_beside(self._parameters, self._connection)
         try:
-            return converse(self._beside, conversation)
+            return converse(beside, conversation())
         except psycopg.Error as error:
             raise diagnose(error, slot=self._settings.slot) from error
 

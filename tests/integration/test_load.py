@@ -77,3 +77,32 @@ def test_three_writers_and_one_reader_agree(database: Database, slot_name: str) 
     assert table == dict(database.execute("SELECT id, v FROM t"))
     assert len(table) > 1000
     assert positions == sorted(set(positions))
+
+
+@pytest.mark.pg(18)
+def test_batch_is_not_longer_than_its_seconds(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+    database.execute(f"INSERT INTO t SELECT g, 'x' FROM generate_series(1, {_ROWS}) g")
+    with reader(database, slot_name) as made:
+        batch = next(made.batches(max_rows=10 * _ROWS, max_seconds=0.01))
+        assert 0 < len(batch) < _ROWS
+
+
+@pytest.mark.pg
+def test_poll_returns_in_time_while_nothing_for_us_streams_by(
+    database: Database, slot_name: str
+) -> None:
+    # PostgreSQL 14 sends Begin and Commit of transactions that are not for us.
+    database.execute("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (id int)")
+    database.execute("CREATE PUBLICATION pub FOR TABLE t")
+    database.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [slot_name])
+    database.execute(
+        "DO $$ BEGIN FOR i IN 1..30000 LOOP INSERT INTO other VALUES (i); COMMIT; END LOOP; END $$"
+    )
+    database.execute("INSERT INTO t VALUES (1)")
+    with reader(database, slot_name) as made:
+        polls = 0
+        while (change := made.poll(0.01)) is None:
+            polls += 1
+        assert change.key == {"id": 1}
+        assert polls > 1

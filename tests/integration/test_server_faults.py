@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from pglogical_cdc import ReplicationReader
 from pglogical_cdc.errors import CdcError, ConfigurationError, ConnectionLostError
+from pglogical_cdc.events import Insert, SchemaChange
 from tests.reading import keys, make_slot, read, reader, wait_until
 from tests.servers import new_database
 
@@ -93,3 +94,42 @@ def test_secret_is_nowhere(
     shown += [record.getMessage() for record in caplog.records]
     assert [text for text in shown if secret in text] == []
     assert len(shown) > 20
+
+
+def test_connection_beside_that_was_killed_is_made_anew(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+    with reader(database, slot_name) as made:
+        loop = iter(made)
+        database.execute("INSERT INTO t VALUES (1)")
+        assert keys([next(loop)]) == [1]
+        (killed,) = database.execute(
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND backend_type = 'client backend'"
+            " AND application_name = 'pglogical_cdc'"
+        )
+        assert killed == (1,)
+        database.execute("ALTER TABLE t ADD w int NOT NULL DEFAULT 7")
+        database.execute("INSERT INTO t VALUES (2)")
+        schema, insert = next(loop), next(loop)
+        assert (schema.op, insert.key) == ("schema", {"id": 2})
+        catalog = schema.relation.catalog if isinstance(schema, SchemaChange) else None
+        assert catalog is not None
+        column = catalog.column("w")
+        assert column is not None
+        assert (column.not_null, column.default) == (True, "7")
+
+
+def test_defaults_stay_known_while_the_table_is_locked(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+    database.execute("ALTER TABLE t ADD w int DEFAULT 7")
+    locker = database.connect()
+    with reader(database, slot_name) as made:
+        loop = iter(made)
+        database.execute("ALTER TABLE t ADD x int DEFAULT 8; INSERT INTO t VALUES (1)")
+        with locker.transaction():
+            locker.execute("LOCK TABLE t")
+            change = next(loop)
+        assert isinstance(change, Insert)
+        catalog = change.relation.catalog
+        assert catalog is not None
+        assert [column.default for column in catalog.columns] == [None, None, "7", None]

@@ -53,6 +53,7 @@ class _Failure(psycopg.Error):
         ("08006", "", True, ConnectionLostError),
         ("57P01", "ProcessInterrupts", True, ConnectionLostError),
         ("57P03", "", False, ConnectionLostError),
+        ("40001", "ProcessInterrupts", True, ConnectionLostError),
         ("53200", "AllocSetAlloc", True, ConnectionLostError),
         ("57014", "ProcessInterrupts", True, ConnectionLostError),
         ("55006", "ReplicationSlotAcquire", False, SlotInUseError),

@@ -121,3 +121,10 @@ def test_privilege_to_publish_all_tables(database: Database) -> None:
             converse(database.connect(user=role), conversation)
     finally:
         database.execute(f"REVOKE ALL ON DATABASE {database.name} FROM {role}; DROP ROLE {role}")
+
+
+def test_nothing_is_created_beside_one_that_does_not_fit(database: Database) -> None:
+    database.execute("CREATE TABLE a (); CREATE TABLE b (); CREATE PUBLICATION pub FOR TABLE a")
+    with pytest.raises(ConfigurationError, match=r"does not publish public\.b"):
+        _check(database, ["pub", "new"], create=True, tables=[("public", "a"), ("public", "b")])
+    assert database.execute("SELECT pubname FROM pg_publication") == [("pub",)]
