@@ -1,7 +1,13 @@
 """One server: connections, commands, catalog, types. The SQL lives here."""
 
 from pglogical_cdc.postgres.catalog import one_table, published_tables
-from pglogical_cdc.postgres.connection import SESSION_SETTINGS, connect, connect_beside, parameters
+from pglogical_cdc.postgres.connection import (
+    SESSION_SETTINGS,
+    Parameters,
+    connect,
+    connect_beside,
+    parameters,
+)
 from pglogical_cdc.postgres.conversation import Conversation, Rows, converse
 from pglogical_cdc.postgres.copy_both import CopyBoth, CopyBothEnded
 from pglogical_cdc.postgres.diagnosis import diagnose, diagnose_connect, publication_warning
@@ -28,6 +34,7 @@ __all__ = (
     "Conversation",
     "CopyBoth",
     "CopyBothEnded",
+    "Parameters",
     "PsycopgLoaders",
     "Rows",
     "Server",

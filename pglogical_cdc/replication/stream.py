@@ -11,44 +11,38 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import psycopg
 
 from pglogical_cdc.errors import CdcError, ConnectionLostError, PublicationNotFoundError
-from pglogical_cdc.events import Change, TableCatalog
+from pglogical_cdc.events import Change
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres import (
-    Conversation,
     CopyBoth,
     CopyBothEnded,
     PsycopgLoaders,
     Server,
     connect,
-    connect_beside,
     converse,
-    current_lsn,
     diagnose,
     flush_wal,
     identify,
-    one_table,
     parameters,
     publication_warning,
-    published_tables,
     set_client_encoding,
     start_replication,
     usable_publications,
     usable_slot,
 )
 from pglogical_cdc.protocol import PrimaryKeepalive, parse_walsender_message
+from pglogical_cdc.replication.beside import Beside
 from pglogical_cdc.replication.feedback import Feedback
 from pglogical_cdc.replication.session import Session
 from pglogical_cdc.replication.settings import Settings
 from pglogical_cdc.replication.wakeup import Wakeup
 
 __all__ = ("Stream",)
-
-T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -81,15 +75,15 @@ class Stream:
 
     def __init__(self, conninfo: str, settings: Settings) -> None:
         self._settings = settings
-        self._parameters = parameters(conninfo)
-        self._beside: psycopg.Connection[Any] | None = None
         self._messages: deque[memoryview] = deque()
         self._changes: deque[Change] = deque()
         self._warning: CdcError | None = None
         self._error: CdcError | None = None
         self._interrupted = False
         self._ending = False
-        self._connection = connect(self._parameters)
+        given = parameters(conninfo)
+        self._connection = connect(given)
+        self._beside = Beside(given, self._connection, settings.slot)
         try:
             self._start()
         except BaseException:
@@ -103,9 +97,7 @@ class Stream:
         try:
             self.server: Server = converse(self._connection, identify())
             settings.check_server(self.server)
-            # Not over the replication connection: what it has in its caches of the tables as they
-            # are now, the walsender would take for what they were when their changes were made.
-            self._ask(
+            self._beside.ask(
                 lambda: usable_publications(
                     settings.publications,
                     self.server,
@@ -123,9 +115,7 @@ class Stream:
                     failover=settings.failover,
                 ),
             )
-            # The position first: what commits before it is in the catalog that is read after it.
-            self._catalog_lsn = self._current_lsn()
-            self._catalog = self._ask(lambda: published_tables(settings.publications))
+            self._beside.read_catalog(settings.publications)
             self.session = Session(
                 database=self.server.database,
                 loaders=PsycopgLoaders(settings.adapters),
@@ -168,7 +158,7 @@ class Stream:
         self._begun = True
         until = self._settings.until
         if until == "now":
-            until = self._current_lsn()
+            until = self._beside.current_lsn()
         if until is not None:
             self.session.until = until
             self.session.ended = self.session.progress.flushed >= until
@@ -271,7 +261,9 @@ class Stream:
         session = self.session
         taken = session.take(data)
         if session.undescribed is not None:
-            taken = session.describe(self._describe(session.undescribed.relation_id))
+            taken = session.describe(
+                self._beside.describe(session.undescribed.relation_id, session.commit_lsn)
+            )
         if taken:
             self._last_change = time.monotonic()
             self._idle_target = None
@@ -328,7 +320,7 @@ class Stream:
             elif self._idle_target is None:
                 # Quiet is not idle: the server may be reading through much that is not for us.
                 # It is idle when it has got to where its WAL ends now.
-                wanted = self._idle_target = self._current_lsn()
+                wanted = self._idle_target = self._beside.current_lsn()
             elif self.session.keepalive_lsn >= self._idle_target:
                 self._ending = self.session.commit_lsn is None
             else:
@@ -358,7 +350,7 @@ class Stream:
         """
         if now - self._flushed_at >= _FLUSH_AFTER:
             self._flushed_at = now
-            self._ask(flush_wal)
+            self._beside.ask(flush_wal)
 
     def _feedback_question(self) -> None:
         try:
@@ -369,40 +361,6 @@ class Stream:
     def _broken(self, error: psycopg.Error) -> CdcError:
         # Without the server's own error behind it: its DETAIL may quote a row.
         return diagnose(error, slot=self._settings.slot, streaming=True)
-
-    # -- beside the stream
-
-    def _describe(self, oid: int) -> TableCatalog | None:
-        known = self._catalog.get(oid)
-        commit_lsn = self.session.commit_lsn
-        if known is not None and commit_lsn is not None and commit_lsn < self._catalog_lsn:
-            return known
-        found = self._ask(lambda: one_table(oid, known))
-        if found is not None:
-            self._catalog[oid] = found
-        return found if found is not None else known
-
-    def _current_lsn(self) -> LSN:
-        return self._ask(current_lsn)
-
-    def _ask(self, conversation: Callable[[], Conversation[T]]) -> T:
-        """Carry a conversation on over the connection beside the stream.
-
-        That connection is silent for long, and the first that an idle limit on the way or on the
-        server finds; the stream is no worse for it. So it is made anew once.
-        """
-        beside = self._beside
-        if beside is not None and not beside.closed:
-            try:
-                return converse(beside, conversation())
-            except psycopg.Error as error:
-                if not beside.closed:
-                    raise diagnose(error, slot=self._settings.slot) from error
-        beside = self._beside = connect_beside(self._parameters, self._connection)
-        try:
-            return converse(beside, conversation())
-        except psycopg.Error as error:
-            raise diagnose(error, slot=self._settings.slot) from error
 
     # -- ending
 
@@ -426,8 +384,7 @@ class Stream:
 
     def _disconnect(self) -> None:
         self._connection.close()
-        if self._beside is not None:
-            self._beside.close()
+        self._beside.close()
 
     def _take_commit(self) -> None:
         """Read the Commit message behind the last change, if that change is acknowledged.
