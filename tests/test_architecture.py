@@ -11,7 +11,7 @@ import pytest
 _PACKAGE: Final = Path(__file__).parents[1] / "pglogical_cdc"
 
 BASE: Final = {"errors", "lsn", "absent", "_attrs", "metrics"}
-PURE: Final = {"protocol", "events", "formatters", "transforms"}
+PURE: Final = {"protocol", "events", "formatters"}
 IMPURE_MODULES: Final = {"psycopg", "socket", "select", "asyncio", "threading", "time"}
 
 _ALLOWED: Final[dict[str, set[str]]] = {
@@ -19,12 +19,10 @@ _ALLOWED: Final[dict[str, set[str]]] = {
     "protocol": BASE,
     "events": BASE | {"protocol"},
     "formatters": BASE | {"events"},
-    "transforms": BASE | {"events"},
     "postgres": BASE | {"events", "protocol"},
-    "snapshot": BASE | {"postgres", "events", "protocol"},
-    "replication": BASE | {"snapshot", "postgres", "events", "protocol"},
+    "replication": BASE | {"postgres", "events", "protocol"},
     "sinks": BASE | {"formatters", "events"},
-    "pipeline": BASE | {"replication", "transforms", "formatters", "sinks", "events"},
+    "pipeline": BASE | {"replication", "formatters", "sinks", "events"},
 }
 _MAY_IMPORT_ALL: Final = {"__init__", "__main__", "cli"}
 
