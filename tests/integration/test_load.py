@@ -105,4 +105,5 @@ def test_poll_returns_in_time_while_nothing_for_us_streams_by(
         while (change := made.poll(0.01)) is None:
             polls += 1
         assert change.key == {"id": 1}
-        assert polls > 1
+        # From 15 on nothing streams by, and the change may be there at once.
+        assert polls > 1 or database.server.version >= 15
