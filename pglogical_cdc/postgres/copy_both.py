@@ -46,7 +46,6 @@ class CopyBoth:
         on_notice: Callable[[psycopg.errors.Diagnostic], None],
     ) -> None:
         self._lock = threading.Lock()
-        self._connection = connection
         connection.add_notice_handler(on_notice)
         # As bytes: psycopg would encode it for the connection's client_encoding, which with an
         # SQL_ASCII database takes no name outside ASCII.

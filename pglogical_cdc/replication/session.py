@@ -121,9 +121,7 @@ class Session:
         if data.end_lsn > self.server_lsn:
             self.server_lsn = LSN(data.end_lsn)
         message = self._parser.parse(data.payload)
-        kind = type(message)
-        if kind is RelationMessage:
-            assert isinstance(message, RelationMessage)
+        if isinstance(message, RelationMessage):
             self.undescribed = message
             self._undescribed_at = data.start_lsn
             return ()
