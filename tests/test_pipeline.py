@@ -11,7 +11,7 @@ import pytest
 from pglogical_cdc.errors import ConfigurationError, SinkError
 from pglogical_cdc.events import Change, Position, SchemaChange, Transaction, Truncate
 from pglogical_cdc.formatters.base import Record
-from pglogical_cdc.formatters.dms import DmsFormatter
+from pglogical_cdc.formatters.dms.formatter import DmsFormatter
 from pglogical_cdc.pipeline import Pipeline
 from pglogical_cdc.replication import ReplicationReader
 from tests import wire

@@ -27,9 +27,9 @@ from pglogical_cdc.events import (
     Update,
 )
 from pglogical_cdc.formatters.base import Formatter, Record
-from pglogical_cdc.formatters.base_type import base_type
-from pglogical_cdc.formatters.binary_form import binary_form_error
 from pglogical_cdc.formatters.option_check import check_option
+from pglogical_cdc.formatters.wire.base_type import base_type
+from pglogical_cdc.formatters.wire.binary_form import binary_form_error
 
 __all__ = ("TombstoneKey", "Tombstones")
 

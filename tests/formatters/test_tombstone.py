@@ -17,10 +17,10 @@ from pglogical_cdc.events import (
     Update,
 )
 from pglogical_cdc.formatters.base import Formatter, Record
-from pglogical_cdc.formatters.debezium import DebeziumFormatter
-from pglogical_cdc.formatters.dms import DmsFormatter
+from pglogical_cdc.formatters.debezium.formatter import DebeziumFormatter
+from pglogical_cdc.formatters.debezium.unwrapped import UnwrappedFormatter
+from pglogical_cdc.formatters.dms.formatter import DmsFormatter
 from pglogical_cdc.formatters.tombstone import Tombstones
-from pglogical_cdc.formatters.unwrapped import UnwrappedFormatter
 from pglogical_cdc.protocol import BinaryValue
 from tests import wire
 from tests.feed import Feed

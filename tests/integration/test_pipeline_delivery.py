@@ -10,7 +10,7 @@ import pytest
 
 from pglogical_cdc import ReplicationReader
 from pglogical_cdc.errors import ConfigurationError, SinkError
-from pglogical_cdc.formatters.dms import DmsFormatter
+from pglogical_cdc.formatters.dms.formatter import DmsFormatter
 from pglogical_cdc.formatters.tombstone import Tombstones
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.pipeline import Pipeline

@@ -1,0 +1,197 @@
+"""Column values as AWS DMS writes them: from the server's text to JSON text.
+
+A function is chosen once for each column of a relation version; no Python value is made where the
+text will do. A text that is not of its type's form is written as a JSON string, so that the
+message stays valid whatever came.
+
+The mapping is that of the DMS user guide, "Source data types for PostgreSQL", and of captured
+messages. Not verified against AWS: numeric (the number as PostgreSQL writes it; a string if the
+column, or else the value, has more than DMS's 38 digits), money (a number), the case of bytea's
+digits (lower), time zones of ``timetz``, and dates before Christ or infinite (PostgreSQL's text).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from json.encoder import encode_basestring
+from typing import Final, TypeAlias
+
+from pglogical_cdc._attrs import record
+from pglogical_cdc.events import Column, Relation
+from pglogical_cdc.formatters.wire.base_type import base_type
+from pglogical_cdc.formatters.wire.binary import bytea_bytes
+from pglogical_cdc.formatters.wire.times import ISO_TIMESTAMP, utc_offset
+
+__all__ = ("Render", "ValueOptions", "quoted", "renderer")
+
+Render: TypeAlias = Callable[[bytes], str]
+"""From a value in text format, as it came, to JSON text."""
+
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
+_NOT_FINITE: Final = frozenset({"NaN", "Infinity", "-Infinity"})
+_MONEY: Final = re.compile(r"(-?)\$([0-9,]+\.[0-9]+)").fullmatch
+_SINGLE: Final = struct.Struct("f")
+
+_DMS_MAX_DIGITS: Final = 38
+"""DMS's NUMERIC holds so many digits; a wider column is a STRING."""
+_DMS_EXACT_DIGITS: Final = 16
+"""Without ``UseLargeIntegerValue`` an integer with more digits is cast to a double."""
+
+
+@record
+class ValueOptions:
+    """The endpoint settings that shape a value."""
+
+    use_large_integer_value: bool = True
+    map_boolean_as_boolean: bool = True
+    no_hex_prefix: bool = False
+
+
+def quoted(text: str) -> str:
+    """Quote text as cJSON does: control characters escaped, all else as it is."""
+    return encode_basestring(text)
+
+
+def renderer(relation: Relation, column: Column, options: ValueOptions) -> Render:
+    """Return the function that writes the values of a column."""
+    name, modifier = base_type(relation, column)
+    match name:
+        case "int2" | "int4" | "oid":
+            return _number
+        case "int8":
+            return _number if options.use_large_integer_value else _cast_to_double
+        case "float8":
+            return _double
+        case "float4":
+            return _single
+        case "numeric":
+            # numeric.c, make_numeric_typmod: precision in the upper half, both above VARHDRSZ.
+            precision = (modifier - 4) >> 16 & 0xFFFF if modifier >= 4 else 0
+            return _string if precision > _DMS_MAX_DIGITS else _numeric
+        case "money":
+            return _money
+        case "bool":
+            return _boolean if options.map_boolean_as_boolean else _boolean_as_string
+        case "bytea":
+            return _bytes("" if options.no_hex_prefix else "0x")
+        case "timestamp" | "timestamptz":
+            return _timestamp(6 if modifier < 0 else modifier)
+    return _string
+
+
+def _string(value: bytes) -> str:
+    return encode_basestring(value.decode("utf-8", "replace"))
+
+
+def _not_a_number(text: str) -> str:
+    # JSON has no such numbers; cJSON writes null for them.
+    return "null" if text in _NOT_FINITE else encode_basestring(text)
+
+
+def _number(value: bytes) -> str:
+    text = value.decode("utf-8", "replace")
+    return text if _NUMBER(text) else _not_a_number(text)
+
+
+def _numeric(value: bytes) -> str:
+    text = value.decode("utf-8", "replace")
+    if not _NUMBER(text):
+        return _not_a_number(text)
+    if len(text) > _DMS_MAX_DIGITS and sum(map(str.isdigit, text)) > _DMS_MAX_DIGITS:
+        return encode_basestring(text)  # of a column without precision
+    return text
+
+
+def _cast_to_double(value: bytes) -> str:
+    text = value.decode("utf-8", "replace")
+    if not _NUMBER(text) or len(text.lstrip("-")) <= _DMS_EXACT_DIGITS:
+        return _number(value)
+    number = float(text)
+    short = f"{number:.14e}"
+    mantissa, _, exponent = (short if float(short) == number else f"{number:.16e}").partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+
+
+def _double(value: bytes) -> str:
+    text = value.decode("utf-8", "replace")
+    if not _NUMBER(text):
+        return _not_a_number(text)
+    if len(text) <= 16:  # at most 15 digits: the server writes them as %.15g does
+        return text
+    number = float(text)
+    if math.isinf(number):
+        return text
+    short = f"{number:.15g}"
+    return short if float(short) == number else f"{number:.17g}"
+
+
+def _single(value: bytes) -> str:
+    text = value.decode("utf-8", "replace")
+    if not _NUMBER(text):
+        return _not_a_number(text)
+    try:
+        (number,) = _SINGLE.unpack(_SINGLE.pack(float(text)))
+    except OverflowError:
+        return text
+    return f"{number:.9g}"
+
+
+def _money(value: bytes) -> str:
+    text = value.decode("utf-8", "replace")
+    match = _MONEY(text)  # as with lc_monetary = C
+    if match is None:
+        return encode_basestring(text)
+    number = match[1] + match[2].replace(",", "")
+    return number if _NUMBER(number) else encode_basestring(text)
+
+
+def _boolean(value: bytes) -> str:
+    if value == b"t":
+        return "true"
+    return "false" if value == b"f" else _string(value)
+
+
+def _boolean_as_string(value: bytes) -> str:
+    if value == b"t":
+        return '"true"'
+    return '"false"' if value == b"f" else _string(value)
+
+
+def _bytes(prefix: str) -> Render:
+    def render(value: bytes) -> str:
+        try:
+            return f'"{prefix}{bytea_bytes(value).hex()}"'
+        except ValueError:
+            return _string(value)
+
+    return render
+
+
+def _timestamp(digits: int) -> Render:
+    def render(value: bytes) -> str:
+        match = ISO_TIMESTAMP.fullmatch(value)
+        if match is None or match[9]:  # infinity, or a date before Christ
+            return _string(value)
+        fraction = ""
+        if digits:
+            fraction = "." + (match[7] or b"").decode().ljust(digits, "0")
+        if match[8] is None or match[8] == b"+00":
+            text = value.decode()
+            return f'"{text[: match.end(3)]}T{text[match.start(4) : match.end(6)]}{fraction}Z"'
+        moment = _in_utc(match)
+        return _string(value) if moment is None else f'"{moment}{fraction}Z"'
+
+    return render
+
+
+def _in_utc(match: re.Match[bytes]) -> str | None:
+    try:
+        year, month, day, hour, minute, second = map(int, match.groups()[:6])
+        local = datetime(year, month, day, hour, minute, second)
+        return (local - timedelta(seconds=utc_offset(match[8]))).isoformat()
+    except (ValueError, OverflowError):  # beyond the years that Python counts
+        return None

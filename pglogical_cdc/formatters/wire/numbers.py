@@ -1,0 +1,89 @@
+"""``numeric`` and ``money``: from the server's text to Debezium's ``decimal.handling.mode``."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Final
+
+from pglogical_cdc.formatters.wire.binary import base64_json
+from pglogical_cdc.formatters.wire.convert import Convert
+from pglogical_cdc.formatters.wire.json_text import java_double
+
+__all__ = (
+    "decimal_converter",
+    "double_json",
+    "money_text",
+    "numeric_string_json",
+    "variable_scale_json",
+)
+
+_INT_DIGITS: Final = 4300
+"""Python reads no more digits than this with `int`; PostgreSQL's numeric has up to 147455."""
+
+
+def _integer(digits: bytes) -> int:
+    return int(digits) if len(digits) < _INT_DIGITS else int(Decimal(digits.decode()))
+
+
+def _unscaled_json(number: int) -> bytes:
+    """Return base64 of the shortest big-endian two's complement: ``BigInteger.toByteArray``."""
+    size = (number if number >= 0 else ~number).bit_length() // 8 + 1
+    return base64_json(number.to_bytes(size, "big", signed=True))
+
+
+def decimal_converter(scale: int) -> Convert:
+    """Return the converter of ``numeric(p,s)`` in mode ``precise``.
+
+    Args:
+        scale: digits behind the point of the Connect type; a text with fewer is filled up,
+            one with more is cut.
+    """
+
+    def decimal_json(value: bytes) -> bytes | None:
+        whole, _, fraction = value.partition(b".")
+        if whole[-1:] in b"Ny":  # NaN, Infinity, -Infinity
+            return None
+        missing = scale - len(fraction)
+        if missing == 0:
+            return _unscaled_json(_integer(whole + fraction))
+        # Fewer digits in a default; more only where the catalog is not that of the row.
+        number = _integer(whole + fraction[:scale])
+        return _unscaled_json(number * 10 ** max(missing, 0))
+
+    return decimal_json
+
+
+def variable_scale_json(value: bytes) -> bytes | None:
+    """Return the JSON of a ``numeric`` of no declared scale, in mode ``precise``."""
+    if value[-1:] in b"Ny":
+        return None
+    whole, _, fraction = value.partition(b".")
+    fraction = fraction.rstrip(b"0")
+    return b'{"scale":%d,"value":%b}' % (
+        len(fraction),
+        _unscaled_json(_integer(whole + fraction)),
+    )
+
+
+def double_json(value: bytes) -> bytes:
+    """Return the JSON of a ``numeric`` in mode ``double``."""
+    return java_double(float(value))
+
+
+_SPECIAL_NUMERIC: Final = {
+    b"NaN": b'"NAN"',
+    b"Infinity": b'"POSITIVE_INFINITY"',
+    b"-Infinity": b'"NEGATIVE_INFINITY"',
+}
+
+
+def numeric_string_json(value: bytes) -> bytes:
+    """Return the JSON of a ``numeric`` in mode ``string``."""
+    return _SPECIAL_NUMERIC.get(value) or b'"%b"' % value
+
+
+def money_text(value: bytes) -> bytes:
+    """Return the number in a ``money`` value: ``-$1,234.50`` is ``-1234.50``."""
+    digits = re.sub(rb"[^0-9.]", b"", value)
+    return b"-" + digits if value[:1] in (b"-", b"(") else digits

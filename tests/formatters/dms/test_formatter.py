@@ -1,0 +1,483 @@
+from __future__ import annotations
+
+import calendar
+import json
+import time
+from types import NoneType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pglogical_cdc.absent import UNCHANGED
+from pglogical_cdc.errors import ConfigurationError
+from pglogical_cdc.events import (
+    Change,
+    Insert,
+    Relation,
+    ReplicaIdentity,
+    Row,
+    SnapshotRead,
+    TableCatalog,
+)
+from pglogical_cdc.formatters.base import Formatter, Record
+from pglogical_cdc.formatters.dms.formatter import DmsFormatter
+from pglogical_cdc.formatters.wire.base_type import base_type
+from pglogical_cdc.protocol import BinaryValue
+from tests import wire
+from tests.feed import Feed
+from tests.formatters.golden_replay import replay_changes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INT4, TEXT, VARCHAR, JSONB, BOOL, INT8, BYTEA = 23, 25, 1043, 3802, 16, 20, 17
+
+PEOPLE: list[tuple[str, int] | tuple[str, int, int]] = [
+    ("id", INT4),
+    ("name", VARCHAR, 44),
+    ("age", INT4),
+    ("attributes", JSONB),
+]
+AT = 1_767_323_045_000_006_000  # 2026-01-02T03:04:05.000006Z
+TIMESTAMP = '"timestamp":"2026-01-02T03:04:05.000006Z"'
+
+
+def people(feed: Feed, **options: Any) -> None:
+    feed.table(16385, "public", "people", PEOPLE, key=["id"], **options)
+
+
+def formatter(**options: Any) -> DmsFormatter:
+    return DmsFormatter(**{"message_format": "json-unformatted", "clock": lambda: AT, **options})
+
+
+def only(records: Sequence[Record]) -> Record:
+    (record,) = records
+    return record
+
+
+def value(records: Sequence[Record]) -> str:
+    content = only(records).value
+    assert content is not None
+    return content.decode()
+
+
+def loaded(feed: Feed, change: Change) -> SnapshotRead:
+    """Make of an insert the row of a snapshot."""
+    assert isinstance(change, Insert)
+    return SnapshotRead(change.wal_start, None, 0, change.relation, change.after)
+
+
+def data(records: Sequence[Record]) -> dict[str, Any]:
+    found = json.loads(value(records))["data"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_is_a_formatter() -> None:
+    assert isinstance(DmsFormatter(), Formatter)
+
+
+# -- the messages of the reference
+
+
+def test_insert_in_the_default_format_is_laid_out_as_cjson_does() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin(xid=1139)
+    record = only(DmsFormatter(clock=lambda: AT).format(feed.insert(16385, "7", "x", None, None)))
+    assert record.value == (
+        b"{\n"
+        b'\t"data":\t{\n'
+        b'\t\t"id":\t7,\n'
+        b'\t\t"name":\t"x"\n'
+        b"\t},\n"
+        b'\t"metadata":\t{\n'
+        b'\t\t"timestamp":\t"2026-01-02T03:04:05.000006Z",\n'
+        b'\t\t"record-type":\t"data",\n'
+        b'\t\t"operation":\t"insert",\n'
+        b'\t\t"partition-key-type":\t"schema-table",\n'
+        b'\t\t"schema-name":\t"public",\n'
+        b'\t\t"table-name":\t"people",\n'
+        b'\t\t"transaction-id":\t1139\n'
+        b"\t}\n"
+        b"}"
+    )
+    assert record.key == b"public.people"
+    assert record.topic == "kafka-default-topic"
+    assert record.headers == ()
+
+
+def test_the_record_has_the_position_of_its_change() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    feed.insert(16385, "1", None, None, None)
+    change = feed.insert(16385, "2", None, None, None)
+    assert only(formatter().format(change)).position == change.position
+
+
+def test_load() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    row = feed.insert(16385, "42", "Ada", "30", '{"foo": "bar"}')
+    dms = formatter(include_partition_value=True, partition_include_schema_table=True)
+    record = only(dms.format(loaded(feed, row)))
+    assert record.key == b"public.people.42"
+    assert value([record]) == (
+        '{"data":{"id":42,"name":"Ada","age":30,"attributes":"{\\"foo\\": \\"bar\\"}"},'
+        '"metadata":{' + TIMESTAMP + ',"record-type":"data","operation":"load",'
+        '"partition-key-type":"primary-key","partition-key-value":"public.people.42",'
+        '"schema-name":"public","table-name":"people"}}'
+    )
+
+
+def test_changes_with_all_details() -> None:
+    feed = Feed(lsn=0x2_7C00_7000)
+    people(feed)
+    dms = formatter(include_transaction_details=True, include_null_and_empty=True)
+    feed.begin(xid=1139)
+    insert = feed.insert(16385, "46", "Eve", None, None)
+    insert_at = f"00000002/{insert.wal_start & 0xFFFFFFFF:08X}"
+    assert value(dms.format(insert)) == (
+        '{"data":{"id":46,"name":"Eve","age":null,"attributes":null},'
+        '"metadata":{' + TIMESTAMP + ',"record-type":"data","operation":"insert",'
+        '"partition-key-type":"schema-table","schema-name":"public","table-name":"people",'
+        '"transaction-id":1139,"transaction-record-id":1,'
+        '"commit-timestamp":"2026-01-01T00:00:04.005006Z",'
+        f'"stream-position":"{insert_at}.3.{insert_at}"'
+        "}}"
+    )
+    feed.commit()
+    feed.begin(xid=1140)
+    update = feed.update(16385, "42", "Ada", "33", "{}")
+    update_at = f"00000002/{update.wal_start & 0xFFFFFFFF:08X}"
+    assert value(dms.format(update)) == (
+        '{"data":{"id":42,"name":"Ada","age":33,"attributes":"{}"},'
+        '"metadata":{' + TIMESTAMP + ',"record-type":"data","operation":"update",'
+        '"partition-key-type":"schema-table","schema-name":"public","table-name":"people",'
+        '"transaction-id":1140,"transaction-record-id":1,'
+        '"prev-transaction-id":1139,"prev-transaction-record-id":1,'
+        '"commit-timestamp":"2026-01-01T00:00:04.005006Z",'
+        f'"stream-position":"{update_at}.2.{update_at}"'
+        "}}"
+    )
+    second = feed.delete(16385, key=["42", None, None, None])
+    second_at = f"00000002/{second.wal_start & 0xFFFFFFFF:08X}"
+    assert value(dms.format(second)).endswith(
+        '"transaction-id":1140,"transaction-record-id":2,'
+        '"prev-transaction-id":1140,"prev-transaction-record-id":1,'
+        '"commit-timestamp":"2026-01-01T00:00:04.005006Z",'
+        f'"stream-position":"{update_at}.3.{second_at}"'
+        "}}"
+    )
+
+
+def test_delete_with_minimal_options_has_the_key_alone() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin(xid=1144)
+    record = only(formatter().format(feed.delete(16385, key=["45", None, None, None])))
+    assert value([record]) == (
+        '{"data":{"id":45},"metadata":{' + TIMESTAMP + ',"record-type":"data","operation":"delete",'
+        '"partition-key-type":"schema-table","schema-name":"public","table-name":"people",'
+        '"transaction-id":1144}}'
+    )
+    assert record.key == b"public.people"
+
+
+def test_delete_has_null_for_what_is_not_known_if_nulls_are_wanted() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    change = feed.delete(16385, key=["45", None, None, None])
+    assert '"data":{"id":45,"name":null,"age":null,"attributes":null}' in value(
+        formatter(include_null_and_empty=True).format(change)
+    )
+
+
+def test_delete_under_full_has_the_whole_old_row() -> None:
+    feed = Feed()
+    people(feed, identity="f")
+    feed.begin()
+    change = feed.delete(16385, old=["45", "Eve", None, "{}"])
+    assert data(formatter().format(change)) == {"id": 45, "name": "Eve", "attributes": "{}"}
+
+
+# -- data
+
+
+@pytest.mark.parametrize("nulls", [False, True])
+def test_an_unchanged_toasted_value_is_never_null(nulls: bool) -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    change = feed.update(16385, "1", "x", "2", UNCHANGED)
+    assert "attributes" not in data(formatter(include_null_and_empty=nulls).format(change))
+
+
+def test_an_empty_string_is_not_null() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    change = feed.insert(16385, "1", "", None, None)
+    assert data(formatter().format(change)) == {"id": 1, "name": ""}
+
+
+def test_a_row_without_a_value_is_an_empty_object() -> None:
+    feed = Feed()
+    feed.table(1, "public", "t", [("a", TEXT)])
+    feed.begin()
+    change = feed.insert(1, None)
+    assert value(formatter().format(change)).startswith('{"data":{},"metadata":')
+    tabbed = value(DmsFormatter().format(change))
+    assert tabbed.startswith('{\n\t"data":\t{\n\t},\n\t"metadata":\t{\n')
+
+
+def test_text_is_raw_utf8_with_control_characters_escaped() -> None:
+    feed = Feed()
+    feed.table(1, "public", "t", [("a", TEXT)])
+    feed.begin()
+    change = feed.insert(1, 'Привет 😀 "\\/\x01\x1f\t\n\x7f\u2028')
+    assert value(formatter().format(change)).startswith(
+        '{"data":{"a":"Привет 😀 \\"\\\\/\\u0001\\u001f\\t\\n\x7f\u2028"},'
+    )
+
+
+def test_names_are_escaped() -> None:
+    feed = Feed()
+    feed.table(1, 'a"b', "t\n", [('c\\"', TEXT)], key=['c\\"'])
+    feed.begin()
+    message = json.loads(value(DmsFormatter().format(feed.insert(1, "x"))))
+    assert message["data"] == {'c\\"': "x"}
+    assert message["metadata"]["schema-name"] == 'a"b'
+    assert message["metadata"]["table-name"] == "t\n"
+
+
+def test_value_options() -> None:
+    feed = Feed()
+    feed.table(1, "public", "t", [("big", INT8), ("yes", BOOL), ("raw", BYTEA)])
+    feed.begin()
+    change = feed.insert(1, "9223372036854775807", "t", "\\x00ff")
+    assert value(formatter().format(change)).startswith(
+        '{"data":{"big":9223372036854775807,"yes":true,"raw":"0x00ff"},'
+    )
+    as_aws = formatter(
+        use_large_integer_value=False, map_boolean_as_boolean=False, no_hex_prefix=True
+    )
+    assert value(as_aws.format(change)).startswith(
+        '{"data":{"big":9.2233720368547758e+18,"yes":"true","raw":"00ff"},'
+    )
+
+
+def test_a_new_version_of_a_table_is_described_anew() -> None:
+    feed = Feed()
+    people(feed)
+    dms = formatter()
+    feed.begin()
+    assert data(dms.format(feed.insert(16385, "1", "x", None, None))) == {"id": 1, "name": "x"}
+    (schema_change,) = feed.table(16385, "public", "people", [("id", TEXT)], key=["id"])
+    assert dms.format(schema_change) == ()
+    assert data(dms.format(feed.insert(16385, "1"))) == {"id": "1"}
+
+
+def test_a_binary_value_is_refused() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    change = feed.insert(16385, BinaryValue(b"\0\0\0\x01"), None, None, None)
+    with pytest.raises(ConfigurationError, match=r"public\.people .* binary=False"):
+        formatter().format(change)
+    with pytest.raises(ConfigurationError, match=r"public\.people .* binary=False"):
+        formatter(partition_key="primary-key").format(change)
+
+
+CONVERTED = {"numeric", "money", "bytea", "timestamp", "timestamptz", "bool"} | {
+    "float4",
+    "float8",
+    "int2",
+    "int4",
+    "int8",
+    "oid",
+}
+
+
+def test_a_recorded_stream_of_every_type() -> None:
+    """What is not converted is the server's text, to the letter."""
+    dms = formatter()
+    kept = converted = 0
+    for change in replay_changes():
+        for record in dms.format(change):
+            members = data([record])
+            row = change.after or change.before
+            assert row is not None
+            for column, raw in zip(row.relation.columns, row.raw, strict=True):
+                if type(raw) is not bytes:
+                    assert column.name not in members
+                elif base_type(row.relation, column)[0] in CONVERTED:
+                    converted += 1
+                    assert isinstance(members[column.name], (str, int, float, NoneType))
+                else:
+                    kept += 1
+                    assert members[column.name] == raw.decode()
+    assert kept > 500
+    assert converted > 500
+
+
+# -- what gives no record
+
+
+def test_other_changes_give_nothing() -> None:
+    feed = Feed()
+    people(feed)
+    transaction = feed.begin()
+    dms = formatter()
+    (truncate,) = feed.send(wire.truncate([16385]))
+    (message,) = feed.send(wire.logical_decoding_message("p", b"x"))
+    assert dms.format(truncate) == dms.format(message) == ()
+    assert dms.begin(transaction) == dms.commit(transaction, {}) == dms.heartbeat(1) == ()
+
+
+# -- keys and topics
+
+
+def keyed(*values: str, catalog: TableCatalog | None = None) -> Change:
+    feed = Feed()
+    columns = [("a", TEXT), ("b", INT4), ("c", TEXT)]
+    feed.table(1, "s", "t", columns, key=["a", "b"], catalog=catalog)
+    feed.begin(xid=77)
+    return feed.insert(1, *values)
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "key_type", "key_value"),
+    [
+        ({}, b"s.t", "schema-table", None),
+        ({"partition_key": "primary-key"}, b"x.7", "primary-key", "x.7"),
+        (
+            {"partition_key": "primary-key", "partition_include_schema_table": True},
+            b"s.t.x.7",
+            "primary-key",
+            "s.t.x.7",
+        ),
+        ({"partition_key": "transaction-id"}, b"77", "transaction-id", "77"),
+    ],
+)
+def test_partition_keys(
+    options: dict[str, Any], key: bytes, key_type: str, key_value: str | None
+) -> None:
+    record = only(formatter(include_partition_value=True, **options).format(keyed("x", "7", "y")))
+    metadata = json.loads(value([record]))["metadata"]
+    assert record.key == key
+    assert metadata["partition-key-type"] == key_type
+    assert metadata.get("partition-key-value") == key_value
+    without = value(formatter(**options).format(keyed("x", "7", "y")))
+    assert "partition-key-value" not in without
+
+
+def test_a_composite_key_is_in_the_order_of_its_index() -> None:
+    catalog = TableCatalog("shop", 1, "s", "t", (), ("b", "a"))
+    dms = formatter(partition_key="primary-key")
+    assert only(dms.format(keyed("x", "7", "y", catalog=catalog))).key == b"7.x"
+
+
+def test_a_row_without_key_falls_back_to_schema_table() -> None:
+    feed = Feed()
+    feed.table(1, "s", "t", [("a", TEXT)], identity="f")
+    feed.begin()
+    change = feed.insert(1, "x")
+    for dms in (formatter(partition_key="primary-key"), formatter()):
+        for each in (change, loaded(feed, change)):
+            record = only(dms.format(each))
+            assert record.key == b"s.t"
+            assert '"partition-key-type":"schema-table"' in value([record])
+
+
+def test_the_key_of_an_update_is_the_new_one() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    change = feed.update(16385, "2", "x", None, None, key=["1", None, None, None])
+    assert only(formatter(partition_key="primary-key").format(change)).key == b"2"
+
+
+@pytest.mark.parametrize("topic", ["", None, 7])
+def test_a_topic_is_a_name_or_a_function(topic: object) -> None:
+    with pytest.raises(ConfigurationError, match="topic must be a name"):
+        formatter(topic=topic)
+
+
+def test_topic_of_a_table() -> None:
+    dms = formatter(topic=lambda schema, table: f"cdc-{schema}-{table}")
+    assert only(dms.format(keyed("x", "7", "y"))).topic == "cdc-s-t"
+    assert only(formatter(topic="all").format(keyed("x", "7", "y"))).topic == "all"
+
+
+# -- keys that identify rows
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, False),
+        ({"partition_key": "transaction-id"}, False),
+        ({"partition_key": "primary-key"}, False),
+        ({"partition_key": "primary-key", "partition_include_schema_table": True}, True),
+        ({"partition_key": "primary-key", "topic": lambda schema, table: table}, True),
+    ],
+)
+def test_identifies_rows(options: dict[str, Any], expected: bool) -> None:
+    assert formatter(**options).identifies_rows is expected
+
+
+def test_row_key_is_the_record_key_or_none_if_ambiguous() -> None:
+    dms = formatter(partition_key="primary-key", partition_include_schema_table=True)
+
+    def row_key(change: Change) -> bytes | None:
+        assert isinstance(change, Insert)
+        return dms.row_key(change.relation, change.after.raw)
+
+    change = keyed("x", "7", "y")
+    assert row_key(change) == only(dms.format(change)).key == b"s.t.x.7"
+    assert row_key(keyed("x.y", "7", "y")) is None
+    dotted = Relation(1, "s", "t.u", (), ReplicaIdentity.DEFAULT)
+    assert dms.row_key(dotted, ()) is None
+
+
+def test_row_key_of_one_column_may_have_dots() -> None:
+    feed = Feed()
+    feed.table(1, "s", "t", [("a", TEXT)], key=["a"])
+    feed.begin()
+    change = feed.insert(1, "x.y")
+    assert isinstance(change, Insert)
+    dms = formatter(partition_key="primary-key", partition_include_schema_table=True)
+    assert dms.row_key(change.relation, Row(change.relation, [b"x.y"]).raw) == b"s.t.x.y"
+
+
+# -- options
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong", "words"),
+    [
+        ("message_format", "xml", "'json' or 'json-unformatted'"),
+        ("before_image", "all", "must be None"),
+        ("include_table_alter_operations", True, "must be False"),
+        ("include_control_details", True, "must be False"),
+        ("partition_key", "constant", "'schema-table' or 'primary-key' or 'transaction-id'"),
+        ("on_truncate", "control", "must be 'skip'"),
+    ],
+)
+def test_a_wrong_option_names_the_right_values(option: str, wrong: object, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{option} must be") as caught:
+        formatter(**{option: wrong})
+    assert words in str(caught.value)
+
+
+def test_the_default_clock_is_the_time_of_day() -> None:
+    before = time.time()
+    text = json.loads(value(DmsFormatter().format(keyed("x", "7", "y"))))["metadata"]["timestamp"]
+    parsed = time.strptime(text[:19] + " +0000", "%Y-%m-%dT%H:%M:%S %z")
+    assert text[19] == "."
+    assert len(text) == 27
+    assert before - 1 <= calendar.timegm(parsed) <= time.time()

@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from pglogical_cdc.formatters.wire.convert import Convert, bool_json, withheld
+
+
+def test_bool() -> None:
+    assert [bool_json(x) for x in (b"t", b"f", b"1", b"0")] == [b"true", b"false"] * 2
+
+
+def test_withheld() -> None:
+    convert: Convert = withheld
+    assert [convert(x) for x in (b"", b"x")] == [None, None]

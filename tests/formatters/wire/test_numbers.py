@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import base64
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pglogical_cdc.formatters.wire.numbers import (
+    decimal_converter,
+    double_json,
+    money_text,
+    numeric_string_json,
+    variable_scale_json,
+)
+
+
+def _unscaled(text: bytes) -> int:
+    return int.from_bytes(base64.b64decode(json.loads(text)), "big", signed=True)
+
+
+def _integral(number: int) -> bytes:
+    text = decimal_converter(0)(b"%d" % number)
+    assert text is not None
+    return text
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(0, "AA=="), (127, "fw=="), (128, "AIA="), (-128, "gA=="), (-129, "/38="), (255, "AP8=")],
+)
+def test_unscaled_is_as_short_as_can_be(number: int, expected: str) -> None:
+    assert json.loads(_integral(number)) == expected
+
+
+@given(st.integers())
+def test_unscaled_keeps_the_number(number: int) -> None:
+    assert _unscaled(_integral(number)) == number
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=3))
+def test_decimal_keeps_the_number(number: Decimal) -> None:
+    text = decimal_converter(3)(f"{number:f}".encode())
+    assert text is not None
+    assert _unscaled(text) == int(f"{number:f}".replace(".", ""))
+
+
+def test_decimal_fills_up() -> None:
+    # A default is written as it was declared: 9.5 for numeric(6,2).
+    assert decimal_converter(2)(b"9.5") == b'"A7Y="'
+
+
+def test_decimal_cuts_what_the_scale_has_no_room_for() -> None:
+    assert decimal_converter(1)(b"9.59") == _integral(95)
+    assert decimal_converter(0)(b"-9.59") == _integral(-9)
+
+
+def test_scale_below_zero_is_read_without_sign() -> None:
+    text = decimal_converter(2046)(b"12300")
+    assert text is not None
+    assert _unscaled(text) == 12300 * 10**2046
+
+
+@pytest.mark.parametrize("special", [b"NaN", b"Infinity", b"-Infinity"])
+def test_special_numbers(special: bytes) -> None:
+    assert decimal_converter(2)(special) is None
+    assert variable_scale_json(special) is None
+    assert double_json(special) == b'"%b"' % special
+
+
+@pytest.mark.parametrize(
+    ("wire", "scale", "unscaled"),
+    [
+        (b"1.000", 0, 1),
+        (b"100.00", 0, 100),
+        (b"12345.6789", 4, 123456789),
+        (b"0.10", 1, 1),
+        (b"-0.000000000000000000001", 21, -1),
+        (b"0", 0, 0),
+    ],
+)
+def test_variable_scale(wire: bytes, scale: int, unscaled: int) -> None:
+    text = variable_scale_json(wire)
+    assert text is not None
+    content = json.loads(text)
+    assert content["scale"] == scale
+    assert _unscaled(json.dumps(content["value"]).encode()) == unscaled
+
+
+def test_numeric_of_any_length() -> None:
+    digits = b"9" * 20_000
+    text = variable_scale_json(digits + b".5")
+    assert text is not None
+    content = json.loads(text)
+    assert content["scale"] == 1
+    assert _unscaled(json.dumps(content["value"]).encode()) == 10**20_001 - 5
+
+
+def test_string_mode() -> None:
+    wires = (b"1.000", b"NaN", b"Infinity", b"-Infinity")
+    assert [numeric_string_json(x) for x in wires] == [
+        b'"1.000"',
+        b'"NAN"',
+        b'"POSITIVE_INFINITY"',
+        b'"NEGATIVE_INFINITY"',
+    ]
+
+
+def test_double_mode() -> None:
+    assert double_json(b"1234567890.0123456789") == b"1.2345678900123458E9"
+
+
+@pytest.mark.parametrize(
+    ("wire", "expected"),
+    [
+        (b"$1,234.50", b"1234.50"),
+        (b"-$1,234.56", b"-1234.56"),
+        (b"($0.01)", b"-0.01"),
+        (b"$92,233,720,368,547,758.07", b"92233720368547758.07"),
+    ],
+)
+def test_money(wire: bytes, expected: bytes) -> None:
+    assert money_text(wire) == expected
