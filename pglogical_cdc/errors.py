@@ -10,6 +10,7 @@
     │   ├── UnknownRelationError
     │   └── MessageTooLargeError
     ├── ValueDecodeError              a loader that the caller registered
+    ├── RecordFormatError             a record that is read back: it is not of the format
     ├── SourceError                   the server
     │   ├── ConnectionLostError       (retryable)
     │   ├── SlotInUseError            (retryable)
@@ -40,6 +41,7 @@ __all__ = (
     "UnknownRelationError",
     "MessageTooLargeError",
     "ValueDecodeError",
+    "RecordFormatError",
     "SourceError",
     "ConnectionLostError",
     "SlotInUseError",
@@ -133,6 +135,25 @@ class ValueDecodeError(CdcError):
             f"{self.column!r} of {self.table} (type OID {self.type_oid}); it must take every value "
             "that the type can have"
         )
+
+
+class RecordFormatError(CdcError):
+    """A record, read back from a topic or file, is not of the format that it should have.
+
+    Attributes:
+        format: name of the format.
+        expected: what the format has there.
+        found: what was there; names, types and lengths only, never a value of a row.
+    """
+
+    def __init__(self, format: str, expected: str, found: str) -> None:
+        super().__init__(format, expected, found)
+        self.format = format
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        return f"not {self.format}: expected {self.expected}, found {self.found}"
 
 
 class SourceError(CdcError):

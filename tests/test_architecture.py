@@ -11,15 +11,19 @@ import pytest
 _PACKAGE: Final = Path(__file__).parents[1] / "pglogical_cdc"
 
 BASE: Final = {"errors", "lsn", "absent", "_attrs", "metrics"}
-PURE: Final = {"protocol", "events", "formatters"}
+PURE: Final = {"protocol", "events", "transforms", "formatters"}
 IMPURE_MODULES: Final = {"psycopg", "socket", "select", "asyncio", "threading", "time"}
 
 _ALLOWED: Final[dict[str, set[str]]] = {
     **dict.fromkeys(BASE, BASE),
+    "clock": BASE,
+    "name_patterns": BASE,
     "protocol": BASE,
     "events": BASE | {"protocol"},
-    "formatters": BASE | {"events"},
+    "transforms": BASE | {"name_patterns", "events", "protocol"},
+    "formatters": BASE | {"clock", "name_patterns", "events"},
     "postgres": BASE | {"events", "protocol"},
+    "parsers": BASE | {"postgres", "formatters", "events"},
     "replication": BASE | {"postgres", "events", "protocol"},
     "sinks": BASE | {"formatters", "events"},
     "pipeline": BASE | {"replication", "formatters", "sinks", "events"},

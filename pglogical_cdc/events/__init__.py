@@ -1,6 +1,7 @@
 """What changed, typed. Pure: no connection, no clock."""
 
 from pglogical_cdc.events.assembler import ChangeAssembler
+from pglogical_cdc.events.base_type import base_type, below_domains
 from pglogical_cdc.events.builtin_types import BUILTIN_ARRAY_ELEMENTS, BUILTIN_TYPES
 from pglogical_cdc.events.catalog import (
     CatalogColumn,
@@ -24,6 +25,7 @@ from pglogical_cdc.events.change import (
 )
 from pglogical_cdc.events.position import Position
 from pglogical_cdc.events.relation import (
+    Alteration,
     Column,
     Load,
     PlainLoaders,
@@ -31,10 +33,13 @@ from pglogical_cdc.events.relation import (
     ReplicaIdentity,
     ValueLoaders,
 )
-from pglogical_cdc.events.row import RawValue, Row
+from pglogical_cdc.events.row import AlteredRow, RawValue, Row
+from pglogical_cdc.events.tombstone import Tombstone
 from pglogical_cdc.events.transaction import POSTGRES_EPOCH_US, Transaction
 
 __all__ = (
+    "AlteredRow",
+    "Alteration",
     "BUILTIN_ARRAY_ELEMENTS",
     "BUILTIN_TYPES",
     "CatalogColumn",
@@ -59,10 +64,13 @@ __all__ = (
     "SnapshotMarker",
     "SnapshotRead",
     "TableCatalog",
+    "Tombstone",
     "Transaction",
     "Truncate",
     "TypeKind",
     "UniqueIndex",
     "Update",
     "ValueLoaders",
+    "base_type",
+    "below_domains",
 )

@@ -137,6 +137,7 @@ class ChangeAssembler:
             xid=message.xid,
             commit_lsn=LSN(message.final_lsn),
             commit_timestamp=message.commit_timestamp + POSTGRES_EPOCH_US,
+            begin_lsn=LSN(wal_start),
             previous_end_lsn=self._previous_end_lsn,
         )
         self._ordinal = 0

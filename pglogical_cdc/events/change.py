@@ -113,10 +113,10 @@ class RowChange(Change):
         return self.relation.name
 
 
-def _key(relation: Relation, row: Row) -> dict[str, object] | None:
-    if relation.key_columns is None:
-        return None
-    return {name: row[name] for name in relation.key_columns}
+def _key(row: Row) -> dict[str, object] | None:
+    row = row.base
+    names = row.relation.key_columns
+    return None if names is None else {name: row[name] for name in names}
 
 
 @record(eq=False, repr=False)
@@ -130,7 +130,7 @@ class Insert(RowChange):
     @property
     def key(self) -> Mapping[str, object] | None:
         """What identifies the row."""
-        return _key(self.relation, self.after)
+        return _key(self.after)
 
 
 @record(eq=False, repr=False)
@@ -146,11 +146,12 @@ class Update(RowChange):
     @property
     def key(self) -> Mapping[str, object] | None:
         """What identifies the row after the update."""
-        key = _key(self.relation, self.after)
+        key = _key(self.after)
         if key is not None and self.before is not None:
             for name, value in key.items():
-                if isinstance(value, Absent) and not isinstance(self.before[name], Absent):
-                    key[name] = self.before[name]
+                old = self.before.base[name] if isinstance(value, Absent) else value
+                if not isinstance(old, Absent):
+                    key[name] = old
         return key
 
     @property
@@ -161,12 +162,13 @@ class Update(RowChange):
         neither if it changed nor if it did not.
         """
         if self.before is not None:
-            return _key(self.relation, self.before)
+            return _key(self.before)
         # No old key comes with an update that left the replica identity as it was.
-        key = _key(self.relation, self.after)
+        key = _key(self.after)
         if key is not None:
+            relation = self.after.base.relation
             for name in key:
-                if not self.relation.columns[self.relation.positions[name]].is_identity:
+                if not relation.columns[relation.positions[name]].is_identity:
                     key[name] = NOT_SENT
         return key
 
@@ -177,10 +179,13 @@ class Update(RowChange):
         Found by comparing the values: the server also sends the old key when only another column
         of the replica identity changed.
         """
-        positions = self.relation.key_positions
-        if self.before is None or positions is None:
+        if self.before is None:
             return False
-        old, new = self.before.raw, self.after.raw
+        before, after = self.before.base, self.after.base
+        positions = after.relation.key_positions
+        if positions is None:
+            return False
+        old, new = before.raw, after.raw
         return any(_differ(old[i], new[i]) for i in positions)
 
 
@@ -200,7 +205,7 @@ class Delete(RowChange):
     @property
     def key(self) -> Mapping[str, object] | None:
         """What identified the row."""
-        return _key(self.relation, self.before)
+        return _key(self.before)
 
 
 @record(eq=False, repr=False)
@@ -225,7 +230,7 @@ class SnapshotRead(RowChange):
     @property
     def key(self) -> Mapping[str, object] | None:
         """What identifies the row."""
-        return _key(self.relation, self.after)
+        return _key(self.after)
 
 
 @record(eq=False, repr=False)

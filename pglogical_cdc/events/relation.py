@@ -12,7 +12,15 @@ from pglogical_cdc._attrs import record
 from pglogical_cdc.events.catalog import TableCatalog
 from pglogical_cdc.protocol import BinaryValue
 
-__all__ = ("Column", "Load", "PlainLoaders", "Relation", "ReplicaIdentity", "ValueLoaders")
+__all__ = (
+    "Alteration",
+    "Column",
+    "Load",
+    "PlainLoaders",
+    "Relation",
+    "ReplicaIdentity",
+    "ValueLoaders",
+)
 
 
 class ReplicaIdentity(enum.Enum):
@@ -25,6 +33,21 @@ class ReplicaIdentity(enum.Enum):
     """The whole old row."""
     INDEX = "i"
     """The columns of one unique index."""
+
+
+@record
+class Alteration:
+    """What a transform does to the values of a column, for formats that have to tell.
+
+    The values in the rows are altered already; this is for what a format puts where there is none.
+    """
+
+    parameters: tuple[tuple[str, str], ...]
+    """What Debezium notes in the schema of the column."""
+    alter: Callable[[str], str] | None
+    """From a text to the altered text; None if values of this type are left alone."""
+    instead: str | None = None
+    """What stands for every value, NULL and absent ones included, if it is always the same."""
 
 
 @record
@@ -42,6 +65,8 @@ class Column:
     that has the name of a built-in one has its schema before it, if the stream named it."""
     is_identity: bool
     """The flag of the message: the column is part of the replica identity (all are under FULL)."""
+    alteration: Alteration | None = None
+    """Set by transforms."""
 
 
 Load: TypeAlias = Callable[[bytes], object]
@@ -91,6 +116,8 @@ class Relation:
     catalog: TableCatalog | None = None
     """What pgoutput does not carry; None if nobody could tell."""
     loaders: ValueLoaders = field(default=_PLAIN, repr=False)
+    base: Relation | None = field(default=None, repr=False)
+    """The version that the server sent, if a transform made this one of it; keys come from it."""
     positions: dict[str, int] = field(init=False, repr=False)
     """Index in `columns` by name."""
     key_positions: tuple[int, ...] | None = field(init=False, repr=False)

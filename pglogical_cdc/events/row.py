@@ -10,7 +10,7 @@ from pglogical_cdc.absent import NOT_SENT, Absent
 if TYPE_CHECKING:
     from pglogical_cdc.events.relation import Relation
 
-__all__ = ("RawValue", "Row", "key_image")
+__all__ = ("AlteredRow", "RawValue", "Row", "key_image")
 
 RawValue: TypeAlias = "bytes | Absent | None"
 """A value as it came: `bytes` (text format), `BinaryValue`, None for NULL, UNCHANGED, NOT_SENT."""
@@ -48,6 +48,14 @@ class Row(Mapping[str, object]):
     def raw(self) -> Sequence[RawValue]:
         """The wire values, one for each of ``relation.columns``."""
         return self._raw
+
+    @property
+    def base(self) -> Row:
+        """The row that the server sent, where a transform made this one of it; keys come from it.
+
+        Else the row itself.
+        """
+        return self
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -92,6 +100,27 @@ class Row(Mapping[str, object]):
             for column, value in zip(relation.columns, self._raw, strict=True)
         )
         return f"<Row of {relation.schema}.{relation.name}: {names}>"
+
+
+class AlteredRow(Row):
+    """A row that a transform made of another; it remembers that one for its key.
+
+    Args:
+        relation: the version of the table that the new row belongs to.
+        raw: its wire values.
+        base: the row that it was made of.
+    """
+
+    __slots__ = ("_base",)
+
+    def __init__(self, relation: Relation, raw: Sequence[RawValue], base: Row) -> None:
+        super().__init__(relation, raw)
+        self._base = base.base
+
+    @property
+    def base(self) -> Row:
+        """The row that the server sent."""
+        return self._base
 
 
 def key_image(relation: Relation, values: Sequence[RawValue]) -> list[RawValue]:

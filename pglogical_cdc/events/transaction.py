@@ -27,6 +27,8 @@ class Transaction:
     """LSN of the commit record: the first half of every position in the transaction."""
     commit_timestamp: int
     """Time of the commit in microseconds since 1970-01-01 UTC."""
+    begin_lsn: LSN | None = None
+    """Start of its Begin message in the WAL; from PostgreSQL 15 on that of its first change."""
     previous_end_lsn: LSN | None = None
     """`end_lsn` of the transaction before it in this stream; None for the first."""
     end_lsn: LSN | None = None

@@ -25,10 +25,10 @@ from pglogical_cdc.events import (
     SnapshotRead,
     Transaction,
     Update,
+    base_type,
 )
 from pglogical_cdc.formatters.base import Formatter, Record
 from pglogical_cdc.formatters.option_check import check_option
-from pglogical_cdc.formatters.wire.base_type import base_type
 from pglogical_cdc.formatters.wire.binary_form import binary_form_error
 
 __all__ = ("TombstoneKey", "Tombstones")
@@ -124,14 +124,14 @@ class Tombstones:
         records = self._formatter.format(change)
         if not records or not isinstance(change, (Insert, Update, Delete, SnapshotRead)):
             return records
-        relation = change.relation
+        relation = change.relation.base or change.relation
         key = self._keys.get(relation.oid)
         if key is None or key.relation is not relation:
             key = self._keys[relation.oid] = _find_key(relation, own=not self._json)
         if isinstance(change, Update):
             return self._update(key, records, change)
         row = change.before if isinstance(change, Delete) else change.after
-        identity = self._identity(key, records[-1], row.raw)
+        identity = self._identity(key, records[-1], row.base.raw)
         if self._json:
             records = [attrs.evolve(each, key=identity) for each in records]
         return _forgetting(records, identity) if isinstance(change, Delete) else records
@@ -151,11 +151,11 @@ class Tombstones:
         return self._formatter.heartbeat(time)
 
     def _update(self, key: _Key, records: Sequence[Record], change: Update) -> Sequence[Record]:
-        new = _filled(change.after.raw, change)
+        new = _filled(change.after.base.raw, change)
         identity = self._identity(key, records[-1], new)
         old = identity
         if change.before is not None:
-            before = _filled(change.before.raw, change)
+            before = _filled(change.before.base.raw, change)
             if any(before[position] != new[position] for position in key.positions):
                 old = self._old_identity(key, records, before)
         # A format may write a change of the key as the end of one row and the start of another;
@@ -202,7 +202,8 @@ def _filled(raw: Sequence[RawValue], change: Update) -> Sequence[RawValue]:
     """Take from the other image what is absent in one: it has not changed."""
     if change.before is None or not any(isinstance(value, Absent) for value in raw):
         return raw
-    other = change.after.raw if raw is change.before.raw else change.before.raw
+    before, after = change.before.base.raw, change.after.base.raw
+    other = after if raw is before else before
     return [
         second if isinstance(first, Absent) else first
         for first, second in zip(raw, other, strict=True)

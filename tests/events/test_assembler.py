@@ -76,6 +76,8 @@ def test_transaction(stream: _Stream) -> None:
     assert transaction is not None
     assert (transaction.xid, transaction.commit_lsn) == (700, LSN(0x5000))
     assert transaction.commit_timestamp == POSTGRES_EPOCH_US + 1_000_000
+    # The Begin message was the first that came, and the table's description the second.
+    assert transaction.begin_lsn == LSN(stream.lsn - 8) == LSN(0x108)
     assert (transaction.previous_end_lsn, transaction.end_lsn) == (None, None)
     stream.send(wire.origin(0x77, "elsewhere"))
     assert (transaction.origin, transaction.origin_lsn) == ("elsewhere", LSN(0x77))
@@ -88,6 +90,7 @@ def test_transaction(stream: _Stream) -> None:
     following = _transaction(stream)
     assert following is not None
     assert following.previous_end_lsn == LSN(0x5030)
+    assert following.begin_lsn == LSN(stream.lsn)
     assert stream.assembler.ordinal == 0
 
 

@@ -19,7 +19,7 @@ from pglogical_cdc.events.change import (
 )
 from pglogical_cdc.events.position import Position
 from pglogical_cdc.events.relation import Column, Relation, ReplicaIdentity
-from pglogical_cdc.events.row import RawValue, Row
+from pglogical_cdc.events.row import AlteredRow, RawValue, Row
 from pglogical_cdc.events.transaction import Transaction
 from pglogical_cdc.lsn import LSN
 
@@ -116,7 +116,50 @@ def test_without_key() -> None:
     assert Delete(0, _TRANSACTION, 1, relation, row).key is None
     update = _update(row, _row(b"2", relation=relation))
     assert (update.key, update.old_key, update.key_changed) == (None, None, False)
+    without_old_row = _update(None, row)
+    assert (without_old_row.key, without_old_row.old_key) == (None, None)
     assert SnapshotRead(0, None, 0, relation, row).key is None
+
+
+class TestAlteredRows:
+    """Keys come from the rows that the server sent, whatever a transform made of them."""
+
+    RELATION = _relation("v", identity=(), primary_key=None)
+
+    def _altered(self, *raw: RawValue) -> AlteredRow:
+        return AlteredRow(self.RELATION, [b"***"], _row(*raw))
+
+    def test_keys(self) -> None:
+        row, relation = self._altered(b"1", b"2", b"secret"), self.RELATION
+        for change in (
+            Insert(0, _TRANSACTION, 1, relation, row),
+            Delete(0, _TRANSACTION, 1, relation, row),
+            SnapshotRead(0, None, 0, relation, row),
+            Update(0, _TRANSACTION, 1, relation, None, row),
+        ):
+            assert change.key == {"k2": "2", "k1": "1"}
+        assert dict(row) == {"v": "***"}
+
+    def test_an_update_of_the_key(self) -> None:
+        before, after = self._altered(b"1", b"2", NOT_SENT), self._altered(b"1", b"9", b"v")
+        change = Update(0, _TRANSACTION, 1, self.RELATION, before, after)
+        assert change.key == {"k2": "9", "k1": "1"}
+        assert change.old_key == {"k2": "2", "k1": "1"}
+        assert change.key_changed
+        same = Update(0, _TRANSACTION, 1, self.RELATION, before, before)
+        assert not same.key_changed
+        assert same.old_key == same.key
+
+    def test_a_toasted_key(self) -> None:
+        before, after = self._altered(b"1", b"long", NOT_SENT), self._altered(b"9", UNCHANGED, b"v")
+        change = Update(0, _TRANSACTION, 1, self.RELATION, before, after)
+        assert change.key == {"k2": "long", "k1": "9"}
+
+    def test_a_key_outside_the_replica_identity(self) -> None:
+        index = _relation("k1", "k2", "v", identity=("v",), replica_identity=ReplicaIdentity.INDEX)
+        after = AlteredRow(self.RELATION, [b"***"], Row(index, [b"1", UNCHANGED, b"v"]))
+        change = Update(0, _TRANSACTION, 1, self.RELATION, None, after)
+        assert change.old_key == {"k2": NOT_SENT, "k1": NOT_SENT}
 
 
 def test_truncate() -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from pglogical_cdc.events.catalog import TableCatalog, UniqueIndex
-from pglogical_cdc.events.relation import Column, Load, PlainLoaders, Relation, ReplicaIdentity
+from pglogical_cdc.events.relation import (
+    Alteration,
+    Column,
+    Load,
+    PlainLoaders,
+    Relation,
+    ReplicaIdentity,
+)
 from pglogical_cdc.protocol import BinaryValue
 
 
@@ -111,3 +119,25 @@ def test_loaders_are_asked_once_for_a_column_and_a_form() -> None:
 @pytest.mark.parametrize(("code", "name"), [("d", "DEFAULT"), ("n", "NOTHING"), ("f", "FULL")])
 def test_replica_identity_by_its_code(code: str, name: str) -> None:
     assert ReplicaIdentity(code).name == name
+
+
+def test_a_version_that_a_transform_made() -> None:
+    sent = _relation("a", catalog=_catalog(("b",)))
+    assert sent.base is None
+    made = attrs.evolve(sent, columns=sent.columns[1:], base=sent)
+    assert made.base is sent
+    assert (made.positions, made.key_columns) == ({"b": 0, "c": 1}, ("b",))
+    assert made.catalog is sent.catalog
+    # The repr does not tell all of both.
+    assert ", base=" not in repr(made)
+
+
+def test_an_alteration_makes_a_column_another() -> None:
+    column = Column("a", 25, -1, "text", is_identity=False)
+    assert column.alteration is None
+    masked = attrs.evolve(column, alteration=Alteration((("masked", "true"),), None))
+    assert masked != column
+    plain, other = (
+        Relation(7, "s", "t", (each,), ReplicaIdentity.DEFAULT) for each in (column, masked)
+    )
+    assert not plain.has_shape_of(other)

@@ -8,7 +8,7 @@ import pytest
 
 from pglogical_cdc.absent import NOT_SENT, UNCHANGED
 from pglogical_cdc.events.relation import Column, Relation, ReplicaIdentity
-from pglogical_cdc.events.row import RawValue, Row, key_image
+from pglogical_cdc.events.row import AlteredRow, RawValue, Row, key_image
 
 if TYPE_CHECKING:
     from pglogical_cdc.events.relation import Load
@@ -99,3 +99,37 @@ def test_key_image() -> None:
     relation = _row(_Counting(), b"", b"", b"", identity="b").relation
     # The server sends NULL for the columns outside of the key.
     assert key_image(relation, [None, b"k", None]) == [NOT_SENT, b"k", NOT_SENT]
+
+
+class TestAlteredRow:
+    def test_a_row_is_its_own_base(self) -> None:
+        row = _row(_Counting(), b"1", b"2")
+        assert row.base is row
+
+    def test_it_remembers_the_row_that_the_server_sent(self) -> None:
+        sent = _row(_Counting(), b"1", b"secret", UNCHANGED)
+        narrow = _row(_Counting(), b"1", b"***").relation
+        once = AlteredRow(narrow, [b"1", b"***"], sent)
+        assert once.base is sent
+        # The base of an altered row that is altered again is the same.
+        twice = AlteredRow(once.relation, [b"0", b"***"], once)
+        assert twice.base is sent
+        assert dict(twice) == {"id": "0", "b": "***"}
+        assert dict(once) == {"id": "1", "b": "***"}
+        assert sent.raw == (b"1", b"secret", UNCHANGED)
+
+    def test_it_is_a_row_like_any_other(self) -> None:
+        sent = _row(_Counting(), b"1", b"secret")
+        row = AlteredRow(sent.relation, [b"1", NOT_SENT], sent)
+        assert row == _row(_Counting(), b"1", NOT_SENT)
+        assert row.missing == ("b",)
+        assert not row.is_complete
+        assert row.relation is sent.relation
+        assert repr(row) == "<Row of s.t: id, b=NOT_SENT>"
+
+    def test_values_are_decoded_for_itself(self) -> None:
+        loaders = _Counting()
+        sent = _row(loaders, b"1", b"secret")
+        row = AlteredRow(sent.relation, [b"1", b"***"], sent)
+        assert (sent["b"], row["b"], row["b"]) == ("secret", "***", "***")
+        assert loaders.loads == ["b", "b"]

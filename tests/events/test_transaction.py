@@ -23,6 +23,7 @@ def test_epoch_of_the_wire() -> None:
 
 def test_what_the_stream_has_not_told() -> None:
     transaction = Transaction(xid=4294967295, commit_lsn=LSN(1), commit_timestamp=0)
+    assert transaction.begin_lsn is None
     assert transaction.end_lsn is None
     assert transaction.previous_end_lsn is None
     assert (transaction.origin, transaction.origin_lsn, transaction.gid) == (None, None, None)

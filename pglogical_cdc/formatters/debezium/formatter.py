@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, TypeAlias, get_args
 
+from pglogical_cdc.clock import time_ns
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import (
     Change,
@@ -21,41 +22,56 @@ from pglogical_cdc.events import (
     Update,
 )
 from pglogical_cdc.formatters.base import Record
-from pglogical_cdc.formatters.clock import utc_nanoseconds
+from pglogical_cdc.formatters.debezium.connect_schema import ConnectSchema
+from pglogical_cdc.formatters.debezium.envelope import (
+    HEARTBEAT_KEY_SCHEMA,
+    HEARTBEAT_SCHEMA,
+    MESSAGE_KEY_SCHEMA,
+    TRANSACTION_KEY_SCHEMA,
+    TRANSACTION_SCHEMA,
+    message_schema,
+)
+from pglogical_cdc.formatters.debezium.names import AdjustmentMode, topic_name
 from pglogical_cdc.formatters.debezium.options import (
     DecimalMode,
     HstoreMode,
     IntervalMode,
+    TableOptions,
     TimeMode,
     TypeOptions,
+    message_keys,
+    placeholder_bytes,
     skipped_letters,
 )
-from pglogical_cdc.formatters.debezium.source import SourceBlock
-from pglogical_cdc.formatters.debezium.table import TableFormat, topic_name
+from pglogical_cdc.formatters.debezium.source import Sources
+from pglogical_cdc.formatters.debezium.table import TableFormat, schema_head
+from pglogical_cdc.formatters.debezium.transaction import TransactionBlock, TransactionOrder
 from pglogical_cdc.formatters.option_check import check_option
 from pglogical_cdc.formatters.wire.binary import BinaryMode, bytes_json
 from pglogical_cdc.formatters.wire.json_text import json_text
+from pglogical_cdc.name_patterns import NamePatterns
 
 __all__ = ("DebeziumFormatter",)
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 
+_NO_TRANSACTION: Final = b',"transaction":null'
+_OPERATIONS: Final = {op: b',"op":"%b","ts_ms":' % op.encode() for op in "rcudt"}
 _NO_TABLE: Final = b',"schema":"","table":""'
 
 
 class DebeziumFormatter:
-    """Makes the records that Debezium's PostgreSQL connector would send.
+    """Makes the records that Debezium's PostgreSQL connector 3.6.3 would send.
 
     Options carry Debezium's names, with underscores for its dots, and Debezium's defaults. The
-    JSON is that of Kafka Connect's JsonConverter with ``schemas.enable=false`` and
-    ``replace.null.with.default=true``. Nullability, defaults, the primary key and enums come from
-    ``relation.catalog``; without it every column counts as nullable, the key is
+    JSON is that of Kafka Connect's JsonConverter. Nullability, defaults, the primary key and enums
+    come from ``relation.catalog``; without it every column counts as nullable, the key is
     ``relation.key_columns``, and types that are not built in and have no well-known name are left
     out like those that Debezium does not know.
 
-    A value that Debezium stops at gives a record all the same: NULL where it cannot be a number
-    (``NaN`` in mode ``precise``), UTC for a ``timetz`` whose offset has seconds, and the text as a
-    string where the form is not the expected one.
+    A value that Debezium stops at gives a record all the same; where it does not fit the schema of
+    its column, the schema in that record says so. The page "Debezium's quirks" lists what Debezium
+    loses or bends, what is written here, and what `faithful` changes.
 
     One formatter serves one stream: a message outside transactions marks the ``source.sequence``
     of what follows it.
@@ -63,23 +79,42 @@ class DebeziumFormatter:
     Args:
         topic_prefix: logical name of the server, and the first part of every topic.
         database: name of the database; by default that of the change.
-        tombstones_on_delete: add a record without value after a delete.
-        skipped_operations: letters of `c`, `u`, `d`, `t` separated by commas, or ``none``.
-        unavailable_value_placeholder: stands for a TOASTed value that the server did not send.
+        schemas_enable: write key and value as ``{"schema":...,"payload":...}`` (both converters'
+            ``schemas.enable``).
         decimal_handling_mode: ``numeric`` and ``money`` as base64, as double or as string.
         time_precision_mode: units of ``date``, ``time`` and ``timestamp``.
         interval_handling_mode: ``interval`` as microseconds or as ISO 8601 string.
         hstore_handling_mode: ``hstore`` as JSON in a string or as object.
-        binary_handling_mode: text form of ``bytea``.
-        message_key_columns: only None in this version.
-        schemas_enable: only False in this version.
-        provide_transaction_metadata: only False in this version.
-        faithful: only False in this version.
+        binary_handling_mode: text form of ``bytea`` and of the content of messages.
+        money_fraction_digits: digits behind the point of ``money`` in mode ``precise``.
         include_unknown_datatypes: keep columns of types that Debezium does not know, as base64
             of their text.
+        unavailable_value_placeholder: stands for a TOASTed value that the server did not send:
+            text, or ``hex:`` and hexadecimal digits.
+        replace_null_with_default: write NULL in a column that has a default as that default (the
+            converter's ``replace.null.with.default``).
+        tombstones_on_delete: add a record without value after a delete.
+        skipped_operations: letters of `c`, `u`, `d`, `t` separated by commas, or ``none``: records
+            that are not written. A change of the key is not ``u`` but a ``d`` and a ``c``.
+        skip_messages_without_change: leave out updates in which no column that is written changed,
+            as far as the old row tells (replica identity FULL).
+        provide_transaction_metadata: write where in its transaction each event stands, and, in
+            `begin` and `commit`, records that mark the transaction.
+        message_key_columns: keys other than the primary key:
+            ``schema.table:column,column;schema.(.*):column``. The table is a regular expression.
+        column_propagate_source_type: regular expressions of ``schema.table.column``, of the columns
+            whose schema has the parameters ``__debezium.source.column.*``.
+        datatype_propagate_source_type: the same, of ``schema.table.type``.
+        schema_name_adjustment_mode: what names of schemas may be made of.
+        field_name_adjustment_mode: what names of fields may be made of.
+        topic_delimiter: between the parts of a topic.
+        topic_transaction: last part of the topic of transaction metadata.
+        topic_heartbeat_prefix: first part of the topic of heartbeats.
         connector_name: header ``__debezium.context.connectorName``.
         task_id: header ``__debezium.context.taskId``.
         run_id: header ``__debezium.context.runId``; by default a new random UUID.
+        faithful: write the true value where Debezium loses or bends it, keep NULL, and leave out
+            what the server did not send.
         clock: gives the nanoseconds since 1970-01-01 UTC of the envelope.
 
     Raises:
@@ -91,52 +126,90 @@ class DebeziumFormatter:
         *,
         topic_prefix: str,
         database: str | None = None,
-        tombstones_on_delete: bool = True,
-        skipped_operations: str = "t",
-        unavailable_value_placeholder: str = "__debezium_unavailable_value",
+        schemas_enable: bool = False,
         decimal_handling_mode: DecimalMode = "precise",
         time_precision_mode: TimeMode = "adaptive",
         interval_handling_mode: IntervalMode = "numeric",
         hstore_handling_mode: HstoreMode = "json",
         binary_handling_mode: BinaryMode = "bytes",
-        message_key_columns: None = None,
-        schemas_enable: Literal[False] = False,
-        provide_transaction_metadata: Literal[False] = False,
-        faithful: Literal[False] = False,
+        money_fraction_digits: int = 2,
         include_unknown_datatypes: bool = False,
+        unavailable_value_placeholder: str = "__debezium_unavailable_value",
+        replace_null_with_default: bool = True,
+        tombstones_on_delete: bool = True,
+        skipped_operations: str = "t",
+        skip_messages_without_change: bool = False,
+        provide_transaction_metadata: bool = False,
+        message_key_columns: str | None = None,
+        column_propagate_source_type: str | Sequence[str] = (),
+        datatype_propagate_source_type: str | Sequence[str] = (),
+        schema_name_adjustment_mode: AdjustmentMode = "none",
+        field_name_adjustment_mode: AdjustmentMode = "none",
+        topic_delimiter: str = ".",
+        topic_transaction: str = "transaction",
+        topic_heartbeat_prefix: str = "__debezium-heartbeat",
         connector_name: str = "postgresql",
         task_id: str = "0",
         run_id: str | None = None,
-        clock: Callable[[], int] = utc_nanoseconds,
+        faithful: bool = False,
+        clock: Callable[[], int] = time_ns,
     ) -> None:
-        check_option("decimal_handling_mode", decimal_handling_mode, *get_args(DecimalMode))
-        check_option("time_precision_mode", time_precision_mode, *get_args(TimeMode))
-        check_option("interval_handling_mode", interval_handling_mode, *get_args(IntervalMode))
-        check_option("hstore_handling_mode", hstore_handling_mode, *get_args(HstoreMode))
-        check_option("binary_handling_mode", binary_handling_mode, *get_args(BinaryMode))
-        check_option("message_key_columns", message_key_columns, None)
-        check_option("schemas_enable", schemas_enable, False)
-        check_option("provide_transaction_metadata", provide_transaction_metadata, False)
-        check_option("faithful", faithful, False)
-        if unavailable_value_placeholder.startswith("hex:"):
+        for name, value, choices in (
+            ("decimal_handling_mode", decimal_handling_mode, get_args(DecimalMode)),
+            ("time_precision_mode", time_precision_mode, get_args(TimeMode)),
+            ("interval_handling_mode", interval_handling_mode, get_args(IntervalMode)),
+            ("hstore_handling_mode", hstore_handling_mode, get_args(HstoreMode)),
+            ("binary_handling_mode", binary_handling_mode, get_args(BinaryMode)),
+            ("schema_name_adjustment_mode", schema_name_adjustment_mode, get_args(AdjustmentMode)),
+            ("field_name_adjustment_mode", field_name_adjustment_mode, get_args(AdjustmentMode)),
+        ):
+            check_option(name, value, *choices)
+        for name, flag in (
+            ("schemas_enable", schemas_enable),
+            ("include_unknown_datatypes", include_unknown_datatypes),
+            ("replace_null_with_default", replace_null_with_default),
+            ("tombstones_on_delete", tombstones_on_delete),
+            ("skip_messages_without_change", skip_messages_without_change),
+            ("provide_transaction_metadata", provide_transaction_metadata),
+            ("faithful", faithful),
+        ):
+            check_option(name, flag, False, True)
+        if type(money_fraction_digits) is not int or money_fraction_digits < 0:
             raise ConfigurationError(
-                "unavailable_value_placeholder as 'hex:...' is not supported; it is plain text"
+                f"money_fraction_digits must be a number from 0 on, not {money_fraction_digits!r}"
             )
         if not topic_prefix:
             raise ConfigurationError("topic_prefix is empty; every topic starts with it")
+        self._options = TableOptions(
+            types=TypeOptions(
+                decimal=decimal_handling_mode,
+                time=time_precision_mode,
+                interval=interval_handling_mode,
+                hstore=hstore_handling_mode,
+                binary=binary_handling_mode,
+                placeholder=placeholder_bytes(unavailable_value_placeholder),
+                include_unknown=include_unknown_datatypes,
+                money_fraction_digits=money_fraction_digits,
+                faithful=faithful,
+            ),
+            schemas=schemas_enable,
+            replace_null_with_default=replace_null_with_default and not faithful,
+            message_keys=message_keys(message_key_columns),
+            propagate_columns=NamePatterns.read(
+                "column_propagate_source_type", column_propagate_source_type
+            ),
+            propagate_types=NamePatterns.read(
+                "datatype_propagate_source_type", datatype_propagate_source_type
+            ),
+            schema_names=schema_name_adjustment_mode,
+            field_names=field_name_adjustment_mode,
+            prefix=topic_prefix,
+            delimiter=topic_delimiter,
+        )
         self._prefix = topic_prefix
-        self._database = database
         self._tombstones = tombstones_on_delete
         self._skipped = skipped_letters(skipped_operations)
-        self._types = TypeOptions(
-            decimal=decimal_handling_mode,
-            time=time_precision_mode,
-            interval=interval_handling_mode,
-            hstore=hstore_handling_mode,
-            binary=binary_handling_mode,
-            placeholder=unavailable_value_placeholder,
-            include_unknown=include_unknown_datatypes,
-        )
+        self._skip_unchanged = skip_messages_without_change
         self._clock = clock
         self._context: Headers = (
             ("__debezium.context.connectorLogicalName", json_text(topic_prefix)),
@@ -147,10 +220,23 @@ class DebeziumFormatter:
                 json_text(str(uuid.uuid4()) if run_id is None else run_id),
             ),
         )
+        # Whatever the delimiter is.
+        self._message_topic = topic_name(topic_prefix, "message")
+        self._transaction_topic = topic_name(
+            topic_prefix, topic_transaction, delimiter=topic_delimiter
+        )
+        self._heartbeat_topic = topic_name(
+            topic_heartbeat_prefix, topic_prefix, delimiter=topic_delimiter
+        )
+        self._metadata = provide_transaction_metadata
+        self._order = self._new_order(None)
+        self._message_head = b""
+        if schemas_enable:
+            self._message_head = schema_head(message_schema(binary_handling_mode))
         self._tables: dict[int, TableFormat] = {}
-        self._source: SourceBlock | None = None
-        self._begun: Transaction | None = None
-        self._message_lsn: int | None = None
+        self._sources = Sources(
+            topic_prefix, database, clock, marks_stream=replace_null_with_default or faithful
+        )
         # Any: each function takes the class of change that its operation names.
         self._by_operation: dict[str, Callable[[Any], Sequence[Record]]] = {
             "insert": self._insert,
@@ -171,28 +257,65 @@ class DebeziumFormatter:
             ConfigurationError: a value is in binary form.
         """
         if change.transaction is not None:
-            self._begun = change.transaction
+            self._sources.dated = change.transaction
         return self._by_operation[change.op](change)
 
     def begin(self, transaction: Transaction) -> Sequence[Record]:
-        """Return nothing: Debezium tells of transactions only when asked for metadata."""
-        return ()
+        """Return the BEGIN record of transaction metadata, if it is asked for."""
+        self._sources.dated = transaction
+        if not self._metadata:
+            return ()
+        order = self._order_of(transaction)
+        lsn = transaction.commit_lsn if transaction.begin_lsn is None else transaction.begin_lsn
+        return self._mark(*order.begin(lsn))
 
     def commit(
         self, transaction: Transaction, counts: Mapping[tuple[str, str], int]
     ) -> Sequence[Record]:
-        """Return nothing: Debezium tells of transactions only when asked for metadata."""
-        return ()
+        """Return the END record of transaction metadata, if it is asked for.
+
+        Its counts are those of the events that `format` made, not `counts`: Debezium counts
+        events, and a change of a key is two.
+        """
+        if not self._metadata:
+            return ()
+        order = self._order_of(transaction)
+        lsn = transaction.commit_lsn if transaction.end_lsn is None else transaction.end_lsn
+        return self._mark(*order.end(lsn))
+
+    def _mark(self, key: bytes, value: bytes) -> Sequence[Record]:
+        return (
+            Record(
+                self._transaction_topic,
+                self._with_schema(TRANSACTION_KEY_SCHEMA, key),
+                self._with_schema(TRANSACTION_SCHEMA, value),
+            ),
+        )
 
     def heartbeat(self, time: int) -> Sequence[Record]:
         """Return Debezium's heartbeat record, to be sent as often as the caller likes."""
+        key = b'{"serverName":%b}' % json_text(self._prefix)
+        value = b'{"ts_ms":%d}' % (time // 1_000_000)
         return (
             Record(
-                topic_name("__debezium-heartbeat", self._prefix),
-                b'{"serverName":%b}' % json_text(self._prefix),
-                b'{"ts_ms":%d}' % (time // 1_000_000),
+                self._heartbeat_topic,
+                self._with_schema(HEARTBEAT_KEY_SCHEMA, key),
+                self._with_schema(HEARTBEAT_SCHEMA, value),
             ),
         )
+
+    def _with_schema(self, schema: ConnectSchema, payload: bytes) -> bytes:
+        return schema_head(schema) + payload + b"}" if self._options.schemas else payload
+
+    def _new_order(self, transaction: Transaction | None) -> TransactionOrder:
+        return TransactionOrder(
+            transaction, self._message_topic, faithful=self._options.types.faithful
+        )
+
+    def _order_of(self, transaction: Transaction) -> TransactionOrder:
+        if self._order.transaction is not transaction:
+            self._order = self._new_order(transaction)
+        return self._order
 
     # -- changes
 
@@ -200,34 +323,32 @@ class DebeziumFormatter:
         if "c" in self._skipped:
             return ()
         table = self._table(change.relation)
-        key = table.key(change.after.raw)
+        key = table.key(change.after)
         return self._data(change, table, "c", key, None, change.after, self._context)
 
     def _read(self, change: SnapshotRead) -> Sequence[Record]:
-        source = self._source
-        if (
-            source is None
-            or source.transaction is not change.transaction
-            or source.snapshot != change.snapshot
-        ):
-            database = change.relation.database
-            self._source = self._make_source(change, database, None, change.snapshot)
         table = self._table(change.relation)
-        key = table.key(change.after.raw)
+        key = table.key(change.after)
         return self._data(change, table, "r", key, None, change.after, self._context)
 
     def _update(self, change: Update) -> Sequence[Record]:
-        if "u" in self._skipped:
-            return ()
         table = self._table(change.relation)
         before, after = change.before, change.after
-        key = table.key(after.raw)
-        if before is not None and key is not None:
+        key = table.key(after)
+        if before is not None:
+            if (
+                self._skip_unchanged
+                and before.is_complete
+                and table.row(before) == table.row(after)
+            ):
+                return ()
             # The keys are compared as they are written: where the replica identity is an index
             # beside the primary key, Debezium knows no old key and splits the update as well.
-            old_key = table.key(before.raw)
-            if old_key is not None and old_key != key:
+            old_key = None if key is None else table.key(before)
+            if key is not None and old_key is not None and old_key != key:
                 return self._key_change(change, table, old_key, key, before)
+        if "u" in self._skipped:
+            return ()
         return self._data(change, table, "u", key, before, after, self._context)
 
     def _key_change(
@@ -235,16 +356,19 @@ class DebeziumFormatter:
     ) -> Sequence[Record]:
         gone: Headers = (("__debezium.newkey", key), *self._context)
         come: Headers = (("__debezium.oldkey", old_key), *self._context)
-        return (
-            *self._removal(change, table, old_key, before, gone),
-            *self._data(change, table, "c", key, None, change.after, come),
-        )
+        records: list[Record] = []
+        # What is skipped are records, whatever change they are of.
+        if "d" not in self._skipped:
+            records += self._removal(change, table, old_key, before, gone)
+        if "c" not in self._skipped:
+            records += self._data(change, table, "c", key, None, change.after, come)
+        return records
 
     def _delete(self, change: Delete) -> Sequence[Record]:
         if "d" in self._skipped:
             return ()
         table = self._table(change.relation)
-        key = table.key(change.before.raw)
+        key = table.key(change.before)
         return self._removal(change, table, key, change.before, self._context)
 
     def _removal(
@@ -259,6 +383,7 @@ class DebeziumFormatter:
         records = self._data(change, table, "d", key, before, None, headers)
         if not self._tombstones:
             return records
+        key = table.key_record(key, before)
         return (*records, Record(table.topic, key, None, headers, change.position))
 
     def _truncate(self, change: Truncate) -> Sequence[Record]:
@@ -278,81 +403,60 @@ class DebeziumFormatter:
         headers: Headers,
     ) -> Sequence[Record]:
         """Return the record of one data change event."""
+        block = self._transaction_block(change, table)
         now = self._clock()
-        value = b"".join(
+        payload = b"".join(
             (
                 b'{"before":',
-                b"null" if before is None else table.row(before.raw),
+                b"null" if before is None else table.row(before),
                 b',"after":',
-                b"null" if after is None else table.row(after.raw),
+                b"null" if after is None else table.row(after),
                 b',"source":',
-                self._source_of(change, change.relation.database).render(
-                    table.source, change.wal_start
-                ),
-                b',"transaction":null,"op":"%b","ts_ms":%d,"ts_us":%d,"ts_ns":%d}'
-                % (op.encode(), now // 1_000_000, now // 1000, now),
+                *self._sources.of(change).parts(table.source, change.wal_start),
+                _NO_TRANSACTION if block is None else b',"transaction":%b' % block.json(),
+                _OPERATIONS[op],
+                b'%d,"ts_us":%d,"ts_ns":%d}' % (now // 1_000_000, now // 1000, now),
             )
         )
-        return (Record(table.topic, key, value, headers, change.position),)
+        if self._options.schemas:
+            identified = before if after is None else after
+            if identified is not None:
+                key = table.key_record(key, identified)
+            payload = table.value_record(payload, before, after)
+        return (Record(table.topic, key, payload, headers, change.position),)
+
+    def _transaction_block(self, change: RowChange, table: TableFormat) -> TransactionBlock | None:
+        """Count an event, and return where in its transaction it stands, if that is asked for."""
+        transaction = change.transaction
+        if not self._metadata or transaction is None or change.op == "read":
+            return None
+        return self._order_of(transaction).next_of(table.collection, change.wal_start)
 
     def _message(self, change: LogicalMessage) -> Sequence[Record]:
-        if change.transaction is None:
-            # Until the next commit Debezium takes the message for the last one.
-            self._message_lsn = change.wal_start
-        source = self._source_of(change, change.database)
-        value = (
-            b'{"op":"m","ts_ms":%d,"source":%b,"transaction":null,'
+        transaction = change.transaction
+        block = b"null"
+        if self._metadata and transaction is not None:
+            block = self._order_of(transaction).next_message(change.wal_start).json()
+        payload = (
+            b'{"op":"m","ts_ms":%d,"source":%b,"transaction":%b,'
             b'"message":{"prefix":%b,"content":%b}}'
         ) % (
             self._clock() // 1_000_000,
-            source.render(_NO_TABLE, change.wal_start),
+            b"".join(self._sources.of_message(change).parts(_NO_TABLE, change.wal_start)),
+            block,
             json_text(change.prefix),
-            bytes_json(change.content, self._types.binary),
+            bytes_json(change.content, self._options.types.binary),
         )
-        key = b'{"prefix":%b}' % json_text(change.prefix)
-        topic = topic_name(self._prefix, "message")
-        return (Record(topic, key, value, (), change.position),)
+        if self._message_head:
+            payload = self._message_head + payload + b"}"
+        key = self._with_schema(MESSAGE_KEY_SCHEMA, b'{"prefix":%b}' % json_text(change.prefix))
+        return (Record(self._message_topic, key, payload, (), change.position),)
 
     def _schema(self, change: Change) -> Sequence[Record]:
         return ()
 
-    # -- what is prepared once
-
     def _table(self, relation: Relation) -> TableFormat:
         table = self._tables.get(relation.oid)
         if table is None or table.relation is not relation:
-            table = TableFormat(relation, self._prefix, self._types)
-            self._tables[relation.oid] = table
+            table = self._tables[relation.oid] = TableFormat(relation, self._options)
         return table
-
-    def _source_of(self, change: Change, database: str) -> SourceBlock:
-        transaction = change.transaction
-        source = self._source
-        if isinstance(change, SnapshotRead) and source is not None:
-            return source
-        if transaction is None:
-            return self._make_source(change, database, change.wal_start)
-        if source is None or source.transaction is not transaction or source.snapshot != "false":
-            previous: int | None = transaction.previous_end_lsn
-            message = self._message_lsn
-            # The message came after that commit, and before this one.
-            if message is not None and (previous or 0) < message <= transaction.commit_lsn:
-                previous = message
-            source = self._source = self._make_source(change, database, previous)
-        return source
-
-    def _make_source(
-        self, change: Change, database: str, previous: int | None, snapshot: str = "false"
-    ) -> SourceBlock:
-        transaction = change.transaction
-        # A message outside transactions has no time of its own: Debezium gives it that of the
-        # last transaction; before the first one the clock is all there is.
-        dated = self._begun if transaction is None else transaction
-        return SourceBlock(
-            name=self._prefix,
-            database=database if self._database is None else self._database,
-            timestamp=self._clock() // 1000 if dated is None else dated.commit_timestamp,
-            transaction=transaction,
-            previous_end_lsn=previous,
-            snapshot=snapshot,
-        )

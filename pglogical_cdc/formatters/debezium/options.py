@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Final, Literal, TypeAlias
 
 from typing_extensions import TypedDict
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import ConfigurationError
+from pglogical_cdc.formatters.debezium.names import AdjustmentMode
 from pglogical_cdc.formatters.wire.binary import BinaryMode
+from pglogical_cdc.name_patterns import NamePatterns
 
 __all__ = (
     "DebeziumOptions",
     "DecimalMode",
     "HstoreMode",
     "IntervalMode",
+    "TableOptions",
     "TimeMode",
     "TypeOptions",
+    "message_keys",
+    "placeholder_bytes",
     "skipped_letters",
 )
 
 DecimalMode: TypeAlias = Literal["precise", "double", "string"]
 TimeMode: TypeAlias = Literal[
-    "adaptive", "adaptive_time_microseconds", "connect", "microseconds", "nanoseconds"
+    "adaptive", "adaptive_time_microseconds", "connect", "isostring", "microseconds", "nanoseconds"
 ]
 IntervalMode: TypeAlias = Literal["numeric", "string"]
 HstoreMode: TypeAlias = Literal["json", "map"]
@@ -35,36 +41,67 @@ _LETTERS: Final = ("c", "u", "d", "t")
 class TypeOptions:
     """The options that decide how a value of a type is written."""
 
-    decimal: DecimalMode
-    time: TimeMode
-    interval: IntervalMode
-    hstore: HstoreMode
-    binary: BinaryMode
-    placeholder: str
+    decimal: DecimalMode = "precise"
+    time: TimeMode = "adaptive"
+    interval: IntervalMode = "numeric"
+    hstore: HstoreMode = "json"
+    binary: BinaryMode = "bytes"
+    placeholder: bytes = b"__debezium_unavailable_value"
     """What stands for a TOASTed value that the server did not send."""
-    include_unknown: bool
+    include_unknown: bool = False
+    money_fraction_digits: int = 2
+    faithful: bool = False
+
+
+@record
+class TableOptions:
+    """The options that decide how tables are written, beside those of values."""
+
+    types: TypeOptions = TypeOptions()
+    schemas: bool = False
+    replace_null_with_default: bool = True
+    message_keys: tuple[tuple[re.Pattern[str], str], ...] = ()
+    """Tables and a column each: ``message.key.columns`` taken apart."""
+    propagate_columns: NamePatterns = NamePatterns()
+    """``schema.table.column``."""
+    propagate_types: NamePatterns = NamePatterns()
+    """``schema.table.type``."""
+    schema_names: AdjustmentMode = "none"
+    field_names: AdjustmentMode = "none"
+    prefix: str = ""
+    delimiter: str = "."
 
 
 class DebeziumOptions(TypedDict, total=False):
     """All keyword arguments of `DebeziumFormatter` but ``topic_prefix``."""
 
     database: str | None
-    tombstones_on_delete: bool
-    skipped_operations: str
-    unavailable_value_placeholder: str
+    schemas_enable: bool
     decimal_handling_mode: DecimalMode
     time_precision_mode: TimeMode
     interval_handling_mode: IntervalMode
     hstore_handling_mode: HstoreMode
     binary_handling_mode: BinaryMode
-    message_key_columns: None
-    schemas_enable: Literal[False]
-    provide_transaction_metadata: Literal[False]
-    faithful: Literal[False]
+    money_fraction_digits: int
     include_unknown_datatypes: bool
+    unavailable_value_placeholder: str
+    replace_null_with_default: bool
+    tombstones_on_delete: bool
+    skipped_operations: str
+    skip_messages_without_change: bool
+    provide_transaction_metadata: bool
+    message_key_columns: str | None
+    column_propagate_source_type: str | Sequence[str]
+    datatype_propagate_source_type: str | Sequence[str]
+    schema_name_adjustment_mode: AdjustmentMode
+    field_name_adjustment_mode: AdjustmentMode
+    topic_delimiter: str
+    topic_transaction: str
+    topic_heartbeat_prefix: str
     connector_name: str
     task_id: str
     run_id: str | None
+    faithful: bool
     clock: Callable[[], int]
 
 
@@ -85,3 +122,45 @@ def skipped_letters(skipped_operations: object) -> frozenset[str]:
             f"of {', '.join(_LETTERS)} separated by commas"
         )
     return frozenset(letters)
+
+
+def placeholder_bytes(unavailable_value_placeholder: str) -> bytes:
+    """Read ``unavailable.value.placeholder``: text, or ``hex:`` and hexadecimal digits.
+
+    Raises:
+        ConfigurationError: what follows ``hex:`` is something else.
+    """
+    if not unavailable_value_placeholder.startswith("hex:"):
+        return unavailable_value_placeholder.encode()
+    try:
+        return bytes.fromhex(unavailable_value_placeholder.removeprefix("hex:"))
+    except ValueError:
+        raise ConfigurationError(
+            f"unavailable_value_placeholder={unavailable_value_placeholder!r}: after 'hex:' come "
+            "pairs of hexadecimal digits"
+        ) from None
+
+
+def message_keys(message_key_columns: str | None) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Read ``message.key.columns``: ``schema.table:column,column;schema.(.*):column``.
+
+    Raises:
+        ConfigurationError: it is of another form.
+    """
+    made: list[tuple[re.Pattern[str], str]] = []
+    for entry in (message_key_columns or "").split(";"):
+        if not entry.strip():
+            continue
+        table, colon, columns = entry.strip().rpartition(":")
+        names = [name.strip() for name in columns.split(",") if name.strip()]
+        try:
+            pattern = re.compile(table.strip(), re.IGNORECASE)
+        except re.error:
+            colon = ""
+        if not colon or not table or not names:
+            raise ConfigurationError(
+                f"message_key_columns: {entry!r} is not of the form schema.table:column,column "
+                "(the table is a regular expression; entries are separated by semicolons)"
+            )
+        made += [(pattern, name) for name in names]
+    return tuple(made)

@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple
 
-from pglogical_cdc.absent import UNCHANGED
-from pglogical_cdc.errors import ConfigurationError
-from pglogical_cdc.events import Column, RawValue, Relation
-from pglogical_cdc.formatters.debezium.defaults import default_text
-from pglogical_cdc.formatters.debezium.options import TypeOptions
-from pglogical_cdc.formatters.debezium.type_rules import TypeRule, type_rule
-from pglogical_cdc.formatters.wire.binary_form import binary_form_error
-from pglogical_cdc.formatters.wire.convert import Convert
-from pglogical_cdc.formatters.wire.json_text import json_string, json_text
-from pglogical_cdc.formatters.wire.wire_type import WireType, resolve_type
+from pglogical_cdc.events import Relation, ReplicaIdentity, Row
+from pglogical_cdc.formatters.debezium.column_format import column_format
+from pglogical_cdc.formatters.debezium.connect_schema import ConnectSchema
+from pglogical_cdc.formatters.debezium.envelope import envelope_schema
+from pglogical_cdc.formatters.debezium.names import (
+    field_name_adjustment,
+    schema_name_adjustment,
+    topic_name,
+)
+from pglogical_cdc.formatters.debezium.options import TableOptions
+from pglogical_cdc.formatters.debezium.row_format import RowFormat
+from pglogical_cdc.formatters.wire.json_text import json_text
 
-__all__ = ("TableFormat", "topic_name")
-
-_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
-
-
-def topic_name(*parts: str) -> str:
-    """Join parts to a topic's name; every UTF-16 unit that Kafka does not allow becomes ``_``."""
-    return _UNSAFE.sub(lambda match: "_" if match[0] < "\U00010000" else "__", ".".join(parts))
+__all__ = ("TableFormat", "schema_head")
 
 
-class _ColumnFormat(NamedTuple):
-    position: int
-    """Index in ``relation.columns``."""
-    convert: Convert | None
-    null: bytes
-    """For NULL, and for a column outside a key image."""
-    failed: bytes
-    """For a value that Debezium has no JSON for."""
-    unchanged: bytes
-    name: bytes
-    """JSON string of the name."""
+def schema_head(schema: ConnectSchema) -> bytes:
+    """Return what JsonConverter writes before a payload; a brace comes after it."""
+    return b'{"schema":%b,"payload":' % schema.json()
 
 
 class TableFormat:
@@ -45,140 +30,132 @@ class TableFormat:
 
     Args:
         relation: the version of the table.
-        topic_prefix: what topics start with.
-        options: how types are written.
+        options: the formatter's options.
     """
 
-    __slots__ = ("_columns", "_key", "_key_template", "_template", "relation", "source", "topic")
+    __slots__ = (
+        "_options",
+        "collection",
+        "heads",
+        "key_format",
+        "relation",
+        "row_format",
+        "schema_name",
+        "source",
+        "topic",
+    )
 
-    def __init__(self, relation: Relation, topic_prefix: str, options: TypeOptions) -> None:
+    def __init__(self, relation: Relation, options: TableOptions) -> None:
         self.relation = relation
-        self.topic = topic_name(topic_prefix, relation.schema, relation.name)
+        self._options = options
+        self.topic = topic_name(
+            options.prefix, relation.schema, relation.name, delimiter=options.delimiter
+        )
         self.source = b',"schema":%b,"table":%b' % (
             json_text(relation.schema),
             json_text(relation.name),
         )
-        formats = {}
-        for position, column in enumerate(relation.columns):
-            made = _column_format(relation, position, column, options)
-            if made is not None:
-                formats[position] = made
-        self._columns = tuple(formats.values())
-        self._template = _object_template(self._columns)
-        self._key: tuple[_ColumnFormat, ...] = ()
-        if relation.key_positions is not None:
-            self._key = tuple(formats[i] for i in relation.key_positions if i in formats)
-        self._key_template = _object_template(self._key)
+        self.collection = f"{relation.schema}.{relation.name}"
+        """What Debezium calls the table in transaction metadata."""
+        self.schema_name = schema_name_adjustment(options.schema_names)(self.topic)
+        field_name = field_name_adjustment(options.field_names)
+        columns = [
+            column_format(relation, position, field_name(column.name), options)
+            for position, column in enumerate(relation.columns)
+        ]
+        self.row_format = RowFormat(
+            relation,
+            [column for column in columns if column is not None],
+            f"{self.schema_name}.Value",
+            optional=True,
+        )
+        base = relation.base or relation
+        keys = [
+            column_format(
+                base,
+                position,
+                field_name(base.columns[position].name),
+                options,
+                in_key=True,
+                # Debezium looks the columns up that it is told to read.
+                described=base.columns[position].name in relation.positions,
+            )
+            for position in _key_positions(base, options)
+        ]
+        self.key_format = RowFormat(
+            base,
+            [column for column in keys if column is not None],
+            f"{self.schema_name}.Key",
+            optional=False,
+        )
+        self.heads: dict[object, bytes] = {}
+        """What stands before a payload, by what it depends on: each schema is rendered once."""
 
-    def row(self, raw: Sequence[RawValue]) -> bytes:
-        """Return the JSON object of a row, given its wire values.
+    # -- keys
 
-        Raises:
-            ConfigurationError: a value is in the binary form of its type.
-        """
-        return self._template % _values(self.relation, self._columns, raw)
-
-    def key(self, raw: Sequence[RawValue]) -> bytes | None:
+    def key(self, row: Row) -> bytes | None:
         """Return the JSON object of a row's key; None if the table has no key.
 
         Raises:
             ConfigurationError: a value is in the binary form of its type.
         """
-        if not self._key:
+        if not self.key_format.columns:
             return None
-        return self._key_template % _values(self.relation, self._key, raw)
+        return self.key_format.payload(row.base.raw)
+
+    def key_record(self, key: bytes | None, row: Row) -> bytes | None:
+        """Return the key of a record: a key as `key` made it, beside its schema if asked for."""
+        if key is None or not self._options.schemas:
+            return key
+        deviations = self.key_format.deviations(row.base.raw)
+        head = self.heads.get(("key", deviations))
+        if head is None:
+            head = schema_head(self.key_format.schema(deviations))
+            self.heads["key", deviations] = head
+        return head + key + b"}"
+
+    # -- values
+
+    def row(self, row: Row) -> bytes:
+        """Return the JSON object of a row.
+
+        Raises:
+            ConfigurationError: a value is in the binary form of its type.
+        """
+        return self.row_format.payload(row.raw)
+
+    def value_record(self, payload: bytes, before: Row | None, after: Row | None) -> bytes:
+        """Return the value of a record: an envelope, beside its schema if asked for."""
+        if not self._options.schemas:
+            return payload
+        old = None if before is None else self.row_format.deviations(before.raw)
+        new = None if after is None else self.row_format.deviations(after.raw)
+        # A row that is not there has the schema of the other.
+        found = (new or () if old is None else old, old or () if new is None else new)
+        head = self.heads.get(found)
+        if head is None:
+            rows = [self.row_format.schema(deviations) for deviations in found]
+            head = schema_head(envelope_schema(f"{self.schema_name}.Envelope", *rows))
+            self.heads[found] = head
+        return head + payload + b"}"
 
 
-def _object_template(columns: Sequence[_ColumnFormat]) -> bytes:
-    members = [column.name.replace(b"%", b"%%") + b":%b" for column in columns]
-    return b"{%b}" % b",".join(members)
-
-
-def _values(
-    relation: Relation, columns: Sequence[_ColumnFormat], raw: Sequence[RawValue]
-) -> tuple[bytes, ...]:
-    try:
-        return _convert_all(relation, columns, raw)
-    except ConfigurationError:
-        raise
-    except Exception:
-        # A value is not of the form that its type has in the server's settings that the reader
-        # pins (date style, for one). One column is not worth the row: it comes as a string.
-        return tuple([_convert_one(relation, column, raw) for column in columns])
-
-
-def _convert_all(
-    relation: Relation, columns: Sequence[_ColumnFormat], raw: Sequence[RawValue]
-) -> tuple[bytes, ...]:
-    values: list[bytes] = []
-    append = values.append
-    for position, convert, null, failed, unchanged, _name in columns:
-        value = raw[position]
-        if type(value) is bytes:
-            if convert is None:
-                append(value)
-            else:
-                converted = convert(value)
-                append(failed if converted is None else converted)
-        elif value is UNCHANGED:
-            append(unchanged)
-        elif isinstance(value, bytes):
-            raise binary_form_error(relation)
-        else:
-            append(null)
-    return tuple(values)
-
-
-def _convert_one(relation: Relation, column: _ColumnFormat, raw: Sequence[RawValue]) -> bytes:
-    try:
-        return _convert_all(relation, (column,), raw)[0]
-    except ConfigurationError:
-        raise
-    except Exception:
-        value = raw[column.position]
-        return json_string(value) if isinstance(value, bytes) else column.null
-
-
-def _column_format(
-    relation: Relation, position: int, column: Column, options: TypeOptions
-) -> _ColumnFormat | None:
-    catalog = relation.catalog
-    details = None if catalog is None else catalog.column(column.name)
-    not_null = details is not None and details.not_null
-    wire_type = resolve_type(column, catalog)
-    rule = type_rule(wire_type, options, not_null=not_null)
-    if rule is None:
-        return None
-    null = None
-    if details is not None and details.default is not None and not details.generated:
-        null = _default(details.default, wire_type, rule, options)
-    if null is None:
-        null = rule.zero if not_null else b"null"
-    failed = b"null" if not_null else null
-    return _ColumnFormat(
-        position=position,
-        convert=rule.convert,
-        null=null,
-        failed=failed,
-        unchanged=failed if rule.unchanged is None else rule.unchanged,
-        name=json_text(column.name),
-    )
-
-
-def _default(
-    expression: str, wire_type: WireType, rule: TypeRule, options: TypeOptions
-) -> bytes | None:
-    """Return the JSON of a column's default, None if Debezium keeps none."""
-    name = "enum" if wire_type.kind == "e" else wire_type.name
-    if wire_type.is_array or name is None:
-        return None
-    if name == "numeric" and wire_type.modifier < 4 and options.decimal == "precise":
-        return None
-    text = default_text(expression, name)
-    if text is None or rule.convert is None:
-        return text
-    try:
-        return rule.convert(text)
-    except Exception:
-        # Not the text of a value: the expression is more than a constant after all.
-        return None
+def _key_positions(relation: Relation, options: TableOptions) -> Sequence[int]:
+    table = f"{relation.schema}.{relation.name}"
+    chosen = [
+        relation.positions[name]
+        for pattern, name in options.message_keys
+        if name in relation.positions and pattern.fullmatch(table)
+    ]
+    if chosen:
+        return list(dict.fromkeys(chosen))
+    positions = relation.key_positions
+    if positions is None:
+        return ()
+    if options.types.faithful and relation.replica_identity is ReplicaIdentity.INDEX:
+        # The server sends no other columns of a deleted row, and the records of a row need equal
+        # keys from its first to its last.
+        identity = [i for i, column in enumerate(relation.columns) if column.is_identity]
+        if not set(positions) <= set(identity):
+            return identity
+    return positions

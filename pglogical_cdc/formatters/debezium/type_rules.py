@@ -1,32 +1,53 @@
-"""The rule of each PostgreSQL type in Debezium's JSON: converter, zero, and TOAST placeholder."""
+"""The rule of each PostgreSQL type in Debezium's JSON: converter, schema, zero, placeholder."""
 
 from __future__ import annotations
 
-import hashlib
-import uuid
-from binascii import b2a_base64
 from collections.abc import Callable
 from typing import Final
 
+from attrs import evolve
+
 from pglogical_cdc._attrs import record
+from pglogical_cdc.formatters.debezium.connect_schema import (
+    BOOLEAN,
+    BYTES,
+    DOUBLE,
+    FLOAT,
+    INT16,
+    INT32,
+    INT64,
+    STRING,
+    ConnectSchema,
+    array_of,
+    semantic,
+    struct,
+)
 from pglogical_cdc.formatters.debezium.options import TypeOptions
-from pglogical_cdc.formatters.wire.arrays import array_converter, integer_array_json
-from pglogical_cdc.formatters.wire.binary import base64_json, bits_json, bytea_converter
-from pglogical_cdc.formatters.wire.convert import Convert, bool_json, withheld
-from pglogical_cdc.formatters.wire.geometry import geometric_base64_json, point_json
+from pglogical_cdc.formatters.wire.binary import (
+    base64_json,
+    bits_json,
+    bytea_converter,
+    bytes_json,
+)
+from pglogical_cdc.formatters.wire.convert import Convert, bool_json, plain_json, withheld
+from pglogical_cdc.formatters.wire.geometry import java_geometry, point_json
 from pglogical_cdc.formatters.wire.hstore import hstore_json, hstore_map_json
-from pglogical_cdc.formatters.wire.json_text import float4_json, float8_json, json_string, json_text
+from pglogical_cdc.formatters.wire.java_text import float4_json, float8_json
+from pglogical_cdc.formatters.wire.json_text import json_string, json_text, utf8
 from pglogical_cdc.formatters.wire.numbers import (
     decimal_converter,
     double_json,
+    money_converter,
     money_text,
     numeric_string_json,
+    scaled_string_converter,
     variable_scale_json,
 )
 from pglogical_cdc.formatters.wire.times import (
     TimeUnit,
-    array_time_converter,
-    date_json,
+    date_converter,
+    faithful_interval_json,
+    faithful_interval_text_json,
     interval_json,
     interval_text_json,
     time_converter,
@@ -41,225 +62,322 @@ from pglogical_cdc.formatters.wire.vectors import (
 )
 from pglogical_cdc.formatters.wire.wire_type import WireType
 
-__all__ = ("TypeRule", "type_rule")
+__all__ = (
+    "ENUM",
+    "INTEGERS",
+    "STRINGS",
+    "Otherwise",
+    "TypeRule",
+    "scalar_rule",
+    "time_unit",
+    "unknown_rule",
+)
+
+
+@record
+class Otherwise:
+    """The string that is written of a value that the schema of its type cannot hold."""
+
+    schema: ConnectSchema
+    convert: Convert
 
 
 @record
 class TypeRule:
     """How values of a type are written."""
 
+    schema: ConnectSchema
     convert: Convert | None
     """None if the wire text is JSON already."""
     zero: bytes
     """What stands for NULL in a column that is NOT NULL (the rest of a key image)."""
     unchanged: bytes | None = None
     """What stands for a TOASTed value that was not sent; None: NULL does."""
+    otherwise: Otherwise | None = None
+    """How a value is written that `convert` has no JSON for and that must not become NULL."""
 
 
-# -- scalars
-
-_ENUM: Final = "enum"
-_STRINGS: Final = frozenset(
+ENUM: Final = "enum"
+STRINGS: Final = frozenset(
     (
         *("text", "varchar", "bpchar", "char", "citext", "json", "jsonb", "xml", "uuid", "isbn"),
-        *("inet", "cidr", "macaddr", "macaddr8", "ltree", "tsvector", _ENUM),
+        *("inet", "cidr", "macaddr", "macaddr8", "ltree", "tsvector", ENUM),
         *("int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"),
     )
 )
-_INTEGERS: Final = frozenset(("int2", "int4", "int8", "oid"))
-_VECTORS: Final[dict[str, tuple[Convert, bytes]]] = {
-    "vector": (vector_json, b"[]"),
-    "halfvec": (float_vector_json, b"[]"),
-    "sparsevec": (sparse_vector_json, b'{"dimensions":0,"vector":[]}'),
+INTEGERS: Final = {"int2": INT16, "int4": INT32, "int8": INT64, "oid": INT64}
+
+_MEANINGS: Final = {
+    "uuid": "io.debezium.data.Uuid",
+    "json": "io.debezium.data.Json",
+    "jsonb": "io.debezium.data.Json",
+    "xml": "io.debezium.data.Xml",
+    "ltree": "io.debezium.data.Ltree",
+    "tsvector": "io.debezium.data.Tsvector",
 }
-_ZERO_POINT: Final = point_json(b"(0,0)")
+_PLAIN: Final = frozenset(("uuid", "inet", "cidr", "macaddr", "macaddr8"))
+"""Types whose text needs no escapes."""
+_UNBOUNDED: Final = 2147483647
+
+# -- numbers
+
 _ZERO_DECIMAL: Final = b'"AA=="'
+_MAX_SCALE: Final = 1000
+"""More than this is a negative scale without its sign."""
+_VARIABLE_SCALE: Final = struct(
+    ("scale", INT32),
+    ("value", BYTES),
+    name="io.debezium.data.VariableScaleDecimal",
+    doc="Variable scaled decimal",
+)
 
-_TIMESTAMP_UNITS: Final[dict[str, TimeUnit]] = {
-    "connect": "ms",
-    "microseconds": "us",
-    "nanoseconds": "ns",
-}
+
+def _decimal(scale: int, precision: int | None = None) -> ConnectSchema:
+    parameters = [("scale", str(scale))]
+    if precision is not None:
+        parameters.append(("connect.decimal.precision", str(precision)))
+    return semantic("bytes", "org.apache.kafka.connect.data.Decimal", *parameters)
 
 
-def _time_unit(name: str, modifier: int, options: TypeOptions) -> TimeUnit:
-    if options.time == "adaptive_time_microseconds" and name == "time":
-        return "us"
-    adapted: TimeUnit = "ms" if 0 <= modifier <= 3 else "us"
-    return _TIMESTAMP_UNITS.get(options.time, adapted)
+def _string_zero(scale: int) -> bytes:
+    return b'"0.%b"' % (b"0" * scale) if scale > 0 else b'"0"'
 
 
 def _numeric(modifier: int, options: TypeOptions) -> TypeRule:
-    if options.decimal == "double":
-        return TypeRule(double_json, b"0.0")
-    if options.decimal == "string":
-        return TypeRule(numeric_string_json, b'"0"', json_text(options.placeholder))
-    if modifier < 4:
-        return TypeRule(variable_scale_json, b'{"scale":0,"value":"AA=="}')
     # The low 11 bits of the modifier are the scale with a sign (manual: numeric(5,-2)); Debezium
     # reads them without one, so that a scale of -2 is 2046.
-    return TypeRule(decimal_converter((modifier - 4) & 0x7FF), _ZERO_DECIMAL)
-
-
-def _money(options: TypeOptions) -> TypeRule:
-    convert: Convert = decimal_converter(2)
-    zero = _ZERO_DECIMAL
+    scale = (modifier - 4) & 0x7FF if modifier >= 4 else 0
+    if options.faithful and scale > _MAX_SCALE:
+        scale -= 2048
     if options.decimal == "double":
-        convert, zero = double_json, b"0.0"
-    elif options.decimal == "string":
-        convert, zero = numeric_string_json, b'"0"'
+        return TypeRule(DOUBLE, double_json, b"0.0")
+    as_string = plain_json if options.faithful else numeric_string_json
+    if options.decimal == "string":
+        unchanged = _text_placeholder(options)
+        convert = scaled_string_converter(scale) if scale > _MAX_SCALE else as_string
+        return TypeRule(STRING, convert, _string_zero(scale), unchanged)
+    # NaN and infinity are no bytes.
+    otherwise = Otherwise(STRING, as_string)
+    if modifier < 4:
+        zero = b'{"scale":0,"value":"AA=="}'
+        return TypeRule(_VARIABLE_SCALE, variable_scale_json, zero, otherwise=otherwise)
+    schema = _decimal(scale, (modifier - 4) >> 16 & 0xFFFF)
+    return TypeRule(schema, decimal_converter(scale), _ZERO_DECIMAL, otherwise=otherwise)
 
-    def money_json(value: bytes) -> bytes | None:
-        return convert(money_text(value))
 
-    return TypeRule(money_json, zero)
+def _money(modifier: int, options: TypeOptions) -> TypeRule:
+    digits = options.money_fraction_digits
+    if options.decimal == "double":
+        return TypeRule(DOUBLE, lambda value: double_json(money_text(value)), b"0.0")
+    if options.decimal == "string":
+        zero = _string_zero(digits)
+        return TypeRule(STRING, lambda value: numeric_string_json(money_text(value)), zero)
+    return TypeRule(_decimal(digits), money_converter(digits), _ZERO_DECIMAL)
 
 
-def _bytea(options: TypeOptions) -> TypeRule:
-    placeholder = options.placeholder.encode()
+def _bits(modifier: int, options: TypeOptions) -> TypeRule:
+    if modifier == 1:
+        return TypeRule(BOOLEAN, bool_json, b"false")
+    length = _UNBOUNDED if modifier < 0 else modifier
+    schema = semantic("bytes", "io.debezium.data.Bits", ("length", str(length)))
+    return TypeRule(schema, bits_json, b'""')
+
+
+# -- text and bytes
+
+
+def _text_placeholder(options: TypeOptions) -> bytes:
+    return json_text(utf8(options.placeholder))
+
+
+def _bytea(modifier: int, options: TypeOptions) -> TypeRule:
     unchanged: bytes | None = None
     if options.binary == "bytes":
-        unchanged = base64_json(placeholder)
+        unchanged = base64_json(options.placeholder)
     elif options.binary == "hex":
-        unchanged = json_text(options.placeholder)
-    return TypeRule(bytea_converter(options.binary), b'""', unchanged)
+        unchanged = _text_placeholder(options)
+    schema = BYTES if options.binary == "bytes" else STRING
+    return TypeRule(schema, bytea_converter(options.binary), b'""', unchanged)
 
 
-def _hstore(options: TypeOptions) -> TypeRule:
-    key = json_text(options.placeholder)
+_MAP: Final = ConnectSchema("map", keys=STRING, values=STRING.as_optional())
+
+
+def _hstore(modifier: int, options: TypeOptions) -> TypeRule:
+    key = _text_placeholder(options)
     if options.hstore == "map":
-        return TypeRule(hstore_map_json, b"{}", b"{%b:%b}" % (key, key))
+        return TypeRule(_MAP, hstore_map_json, b"{}", b"{%b:%b}" % (key, key))
     inner = key.decode()
-    return TypeRule(hstore_json, b'"{}"', json_text(f"{{{inner}:{inner}}}"))
+    schema = semantic("string", "io.debezium.data.Json")
+    return TypeRule(schema, hstore_json, b'"{}"', json_text(f"{{{inner}:{inner}}}"))
 
 
-def _scalar(name: str, modifier: int, options: TypeOptions) -> TypeRule | None:
-    """Return the rule of a type, None if Debezium does not know it."""
-    if name in _INTEGERS:
-        return TypeRule(None, b"0")
-    if name in _STRINGS:
-        return TypeRule(json_string, b'""', json_text(options.placeholder))
-    if name in _VECTORS:
-        return TypeRule(*_VECTORS[name])
-    if name in ("time", "timestamp"):
-        unit = _time_unit(name, modifier, options)
-        make = time_converter if name == "time" else timestamp_converter
-        return TypeRule(make(unit), b"0")
-    if name in ("bit", "varbit"):
-        return TypeRule(bool_json, b"false") if modifier == 1 else TypeRule(bits_json, b'""')
-    if name == "timestamptz":
-        precision = modifier if 0 <= modifier <= 6 else 6
-        return TypeRule(timestamptz_converter(precision), b'"1970-01-01T00:00:00Z"')
-    if name == "interval" and options.interval == "string":
-        return TypeRule(interval_text_json, b'"P0Y0M0DT0H0M0S"')
-    if name == "name":
-        # Debezium 3.6.3 loses it when it streams, unless it is told to keep unknown types.
-        return TypeRule(json_string if options.include_unknown else withheld, b'""')
-    if name == "numeric":
-        return _numeric(modifier, options)
-    made = _MADE.get(name)
-    return _FIXED.get(name) if made is None else made(options)
+def _name(modifier: int, options: TypeOptions) -> TypeRule:
+    # Debezium 3.6.3 loses it when it streams, unless it is told to keep unknown types.
+    kept = options.include_unknown or options.faithful
+    return TypeRule(STRING, json_string if kept else withheld, b'""')
 
 
+# -- dates and times
+
+_TIME_NAMES: Final[dict[TimeUnit, tuple[str, str]]] = {
+    "ms": ("io.debezium.time.Time", "io.debezium.time.Timestamp"),
+    "us": ("io.debezium.time.MicroTime", "io.debezium.time.MicroTimestamp"),
+    "ns": ("io.debezium.time.NanoTime", "io.debezium.time.NanoTimestamp"),
+    "iso": ("io.debezium.time.IsoTime", "io.debezium.time.IsoTimestamp"),
+}
+_UNITS: Final[dict[str, TimeUnit]] = {
+    "connect": "ms",
+    "microseconds": "us",
+    "nanoseconds": "ns",
+    "isostring": "iso",
+}
+
+
+def time_unit(name: str, modifier: int, options: TypeOptions) -> TimeUnit:
+    """Return what ``time`` or ``timestamp`` of a precision is counted in."""
+    if options.time == "adaptive_time_microseconds" and name == "time":
+        return "us"
+    adapted: TimeUnit = "ms" if 0 <= modifier <= 3 else "us"
+    return _UNITS.get(options.time, adapted)
+
+
+def _date(modifier: int, options: TypeOptions) -> TypeRule:
+    iso = options.time == "isostring"
+    convert = date_converter(iso=iso, faithful=options.faithful)
+    if iso:
+        return TypeRule(semantic("string", "io.debezium.time.IsoDate"), convert, b'"1970-01-01Z"')
+    name = "io.debezium.time.Date"
+    if options.time == "connect":
+        name = "org.apache.kafka.connect.data.Date"
+    return TypeRule(semantic("int32", name), convert, b"0")
+
+
+def _time(modifier: int, options: TypeOptions) -> TypeRule:
+    unit = time_unit("time", modifier, options)
+    name = _TIME_NAMES[unit][0]
+    if options.time == "connect":
+        name = "org.apache.kafka.connect.data.Time"
+    zero = b'"00:00:00Z"' if unit == "iso" else b"0"
+    schema = semantic("string" if unit == "iso" else "int32" if unit == "ms" else "int64", name)
+    return TypeRule(schema, time_converter(unit), zero)
+
+
+_FAR_TIMESTAMP: Final = Otherwise(
+    semantic("string", "io.debezium.time.IsoTimestamp"), timestamp_converter("iso")
+)
+"""What 64 bits cannot count."""
+
+
+def _timestamp(modifier: int, options: TypeOptions) -> TypeRule:
+    unit = time_unit("timestamp", modifier, options)
+    name = _TIME_NAMES[unit][1]
+    if options.time == "connect":
+        name = "org.apache.kafka.connect.data.Timestamp"
+    zero = b'"1970-01-01T00:00:00Z"' if unit == "iso" else b"0"
+    schema = semantic("string" if unit == "iso" else "int64", name)
+    convert = timestamp_converter(unit, faithful=options.faithful)
+    return TypeRule(schema, convert, zero, otherwise=_FAR_TIMESTAMP)
+
+
+def _timestamptz(modifier: int, options: TypeOptions) -> TypeRule:
+    convert = timestamptz_converter(modifier if 0 <= modifier <= 6 else 6)
+    schema = semantic("string", "io.debezium.time.ZonedTimestamp")
+    return TypeRule(schema, convert, b'"1970-01-01T00:00:00Z"')
+
+
+_LONG_INTERVAL: Final = Otherwise(
+    semantic("string", "io.debezium.time.Interval"), faithful_interval_text_json
+)
+"""What 64 bits cannot count."""
+
+
+def _interval(modifier: int, options: TypeOptions) -> TypeRule:
+    if options.interval == "string":
+        convert = faithful_interval_text_json if options.faithful else interval_text_json
+        return TypeRule(_LONG_INTERVAL.schema, convert, b'"P0Y0M0DT0H0M0S"')
+    schema = semantic("int64", "io.debezium.time.MicroDuration")
+    if not options.faithful:
+        return TypeRule(schema, interval_json, b"0")
+    return TypeRule(schema, faithful_interval_json, b"0", otherwise=_LONG_INTERVAL)
+
+
+# -- all
+
+_POINT: Final = struct(
+    ("x", DOUBLE),
+    ("y", DOUBLE),
+    ("wkb", BYTES.as_optional()),
+    ("srid", INT32.as_optional()),
+    name="io.debezium.data.geometry.Point",
+    doc="Geometry (POINT)",
+)
+_SPARSE_VECTOR: Final = struct(
+    ("dimensions", INT16),
+    ("vector", ConnectSchema("map", keys=INT16, values=DOUBLE)),
+    name="io.debezium.data.SparseDoubleVector",
+    doc="Sparse double vector",
+)
+_ZONED_TIME: Final = semantic("string", "io.debezium.time.ZonedTime")
 _FIXED: Final[dict[str, TypeRule]] = {
-    "bool": TypeRule(bool_json, b"false"),
-    "float4": TypeRule(float4_json, b"0.0"),
-    "float8": TypeRule(float8_json, b"0.0"),
-    "date": TypeRule(date_json, b"0"),
-    "timetz": TypeRule(timetz_json, b'"00:00:00Z"'),
-    "interval": TypeRule(interval_json, b"0"),
-    "point": TypeRule(point_json, _ZERO_POINT),
+    **{name: TypeRule(schema, None, b"0") for name, schema in INTEGERS.items()},
+    "bool": TypeRule(BOOLEAN, bool_json, b"false"),
+    "float4": TypeRule(FLOAT, float4_json, b"0.0"),
+    "float8": TypeRule(DOUBLE, float8_json, b"0.0"),
+    "timetz": TypeRule(
+        semantic("string", "io.debezium.time.ZonedTime"), timetz_json, b'"00:00:00Z"'
+    ),
+    "point": TypeRule(_POINT, point_json, point_json(b"(0,0)")),
+    "vector": TypeRule(array_of(DOUBLE, "io.debezium.data.DoubleVector"), vector_json, b"[]"),
+    "halfvec": TypeRule(array_of(FLOAT, "io.debezium.data.FloatVector"), float_vector_json, b"[]"),
+    "sparsevec": TypeRule(_SPARSE_VECTOR, sparse_vector_json, b'{"dimensions":0,"vector":[]}'),
 }
-_MADE: Final[dict[str, Callable[[TypeOptions], TypeRule]]] = {
+_MADE: Final[dict[str, Callable[[int, TypeOptions], TypeRule]]] = {
+    "bit": _bits,
+    "varbit": _bits,
     "bytea": _bytea,
+    "date": _date,
     "hstore": _hstore,
+    "interval": _interval,
     "money": _money,
+    "name": _name,
+    "numeric": _numeric,
+    "time": _time,
+    "timestamp": _timestamp,
+    "timestamptz": _timestamptz,
 }
 
-# -- arrays
 
-_LOST_ARRAYS: Final = frozenset(("money", "name", "interval", "xml", "varbit", "point"))
-"""Element types whose arrays Debezium never has, not even among unknown types."""
-_NO_NULL_ELEMENTS: Final = frozenset((_ENUM, "ltree", "tsvector", "isbn", *_VECTORS))
-"""Element types in whose arrays a NULL makes the whole array NULL."""
-_TEXT_PLACEHOLDER: Final = frozenset(("text", "varchar", "json", "jsonb"))
-_BYTES_PLACEHOLDER: Final = frozenset(("int4", "int8"))
-
-
-def _unchanged_array(name: str, options: TypeOptions) -> bytes | None:
-    placeholder = options.placeholder.encode()
-    if name in _TEXT_PLACEHOLDER:
-        return b"[%b]" % json_text(options.placeholder)
-    if name in _BYTES_PLACEHOLDER or (name == "date" and options.time != "connect"):
-        # Debezium puts the bytes of the placeholder, as they are, where numbers belong.
-        return b"[%b]" % b",".join([b"%d" % byte for byte in placeholder])
-    if name == "bytea" and options.binary == "bytes":
-        return b'["%b"]' % b2a_base64(placeholder, newline=False)
-    if name == "uuid":
-        # UUID.nameUUIDFromBytes: version 3 over the bytes alone, without a name space.
-        digest = hashlib.md5(placeholder, usedforsecurity=False).digest()
-        return b'["%b"]' % str(uuid.UUID(bytes=digest, version=3)).encode()
-    return None
-
-
-def _array(
-    name: str, modifier: int, element: TypeRule, options: TypeOptions, *, not_null: bool
-) -> TypeRule:
-    if name == "bit":
-        # Debezium takes the column for a single bit string and finds no value for it; where
-        # there has to be one it stops. The bit strings are the nearest there is.
-        return TypeRule(array_converter(bits_json) if not_null else withheld, b'""')
-    convert, nested = element.convert, None
-    if name in _INTEGERS:
-        convert_array: Convert = integer_array_json
-    else:
-        if name == "time":
-            convert = array_time_converter(_time_unit(name, modifier, options))
-        if name in _STRINGS:
-            nested = json_string
-        convert_array = array_converter(
-            convert,
-            nested=nested,
-            # Debezium stops at a NULL among them in a NOT NULL column; a null is true to it.
-            null_elements=not_null or name not in _NO_NULL_ELEMENTS,
-        )
-    return TypeRule(convert_array, b"[]", _unchanged_array(name, options))
+def scalar_rule(wire_type: WireType, options: TypeOptions) -> TypeRule | None:
+    """Return the rule of a type, or of an array's element; None if Debezium does not know it."""
+    # Enums, and domains over them (at which Debezium stops), are strings.
+    name = ENUM if wire_type.kind == "e" else wire_type.name
+    if name is None:
+        return None
+    if name in STRINGS:
+        schema = STRING
+        if name == ENUM:
+            allowed = ",".join(wire_type.labels)
+            schema = semantic("string", "io.debezium.data.Enum", ("allowed", allowed))
+        elif name in _MEANINGS:
+            schema = semantic("string", _MEANINGS[name])
+        convert = plain_json if name in _PLAIN else json_string
+        return TypeRule(schema, convert, b'""', _text_placeholder(options))
+    made = _MADE.get(name)
+    return _FIXED.get(name) if made is None else made(wire_type.modifier, options)
 
 
 _GEOMETRIC: Final = frozenset(("line", "lseg", "box", "path", "polygon", "circle"))
 
 
-def _unknown(wire_type: WireType, options: TypeOptions) -> TypeRule | None:
+def unknown_rule(wire_type: WireType, options: TypeOptions) -> TypeRule | None:
+    """Return the rule of a type that Debezium does not know; None if it leaves the column out."""
     if not options.include_unknown:
         return None
-    if not wire_type.is_array:
-        convert = geometric_base64_json if wire_type.name in _GEOMETRIC else base64_json
-        return TypeRule(convert, b'""', base64_json(options.placeholder.encode()))
-    delimiter = b";" if wire_type.name == "box" else b","
-    return TypeRule(array_converter(base64_json, null_elements=False, delimiter=delimiter), b"[]")
+    bytea = _bytea(-1, options)
+    text_of = java_geometry if wire_type.name in _GEOMETRIC and not options.faithful else bytes
 
+    def unknown_json(value: bytes) -> bytes:
+        return bytes_json(text_of(value), options.binary)
 
-def type_rule(wire_type: WireType, options: TypeOptions, *, not_null: bool) -> TypeRule | None:
-    """Return the rule of a column.
-
-    Args:
-        wire_type: the column's type.
-        options: the formatter's options.
-        not_null: whether the column is NOT NULL.
-
-    Returns:
-        None if the column is left out, as Debezium leaves out the types that it does not know.
-    """
-    # Enums, and domains over them (at which Debezium stops), are strings. The element of an
-    # array may be a domain; Debezium does not look below it.
-    name = _ENUM if wire_type.kind == "e" else wire_type.name
-    if name is None or wire_type.kind in "cdmp":
-        return _unknown(wire_type, options)
-    if wire_type.is_array and name in _LOST_ARRAYS:
-        return None
-    scalar = _scalar(name, wire_type.modifier, options)
-    if scalar is None:
-        return _unknown(wire_type, options)
-    if wire_type.is_array:
-        return _array(name, wire_type.modifier, scalar, options, not_null=not_null)
-    return scalar
+    return evolve(bytea, convert=unknown_json)

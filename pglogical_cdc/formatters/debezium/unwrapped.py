@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
+from attrs import evolve
 from typing_extensions import Unpack
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import Row, RowChange
 from pglogical_cdc.formatters.base import Record
+from pglogical_cdc.formatters.debezium.added_fields import AddedField, read_added_fields
+from pglogical_cdc.formatters.debezium.connect_schema import STRING, ConnectSchema
 from pglogical_cdc.formatters.debezium.formatter import DebeziumFormatter, Headers
+from pglogical_cdc.formatters.debezium.names import topic_name
 from pglogical_cdc.formatters.debezium.options import DebeziumOptions
-from pglogical_cdc.formatters.debezium.source import SOURCE_FIELDS
-from pglogical_cdc.formatters.debezium.table import TableFormat
+from pglogical_cdc.formatters.debezium.row_format import RowFormat
+from pglogical_cdc.formatters.debezium.table import TableFormat, schema_head
+from pglogical_cdc.formatters.debezium.transaction import TransactionBlock
 from pglogical_cdc.formatters.option_check import check_option
 from pglogical_cdc.formatters.wire.json_text import json_text
 
@@ -24,26 +29,37 @@ DeleteTombstoneMode: TypeAlias = Literal[
     "drop", "tombstone", "rewrite", "rewrite-with-tombstone", "delete-to-tombstone"
 ]
 
-_CLOCK_FIELDS: Final = {"ts_ms": 1_000_000, "ts_us": 1000, "ts_ns": 1}
-_TRANSACTION_FIELDS: Final = ("id", "total_order", "data_collection_order")
 _REWRITE: Final = ("rewrite", "rewrite-with-tombstone")
+_DELETED: Final = "__deleted"
 
 
 @record
-class _Added:
-    """A field of the envelope that is kept, as a field of the row or as a header."""
+class _Event:
+    """A data change event that is being unwrapped."""
+
+    change: RowChange
+    table: TableFormat
+    op: str
+    before: Row | None
+    after: Row | None
+    now: int
+    transaction: TransactionBlock | None
+
+
+@record
+class _Field:
+    """A member of an unwrapped row."""
 
     name: str
-    struct: str
-    """``source``, ``transaction``, or empty for the envelope itself."""
-    field: str
+    value: bytes
+    schema: ConnectSchema
 
 
 class UnwrappedFormatter(DebeziumFormatter):
     """Makes the records of `DebeziumFormatter` as ExtractNewRecordState passes them on.
 
-    The value is the row after the change. Truncates are dropped; logical messages pass as they
-    are.
+    The value is the row after the change. Truncates are dropped; logical messages and transaction
+    metadata pass as they are.
 
     Args:
         topic_prefix: as for `DebeziumFormatter`.
@@ -56,9 +72,20 @@ class UnwrappedFormatter(DebeziumFormatter):
             - ``rewrite-with-tombstone``: the same and then the tombstone;
             - ``delete-to-tombstone``: one record without a value.
         add_fields: fields of the envelope to add to the row: ``op``, ``ts_ms``, ``table`` or
-            ``source.table``, ``transaction.id``. Several names, or as Debezium has it one string
-            with commas: ``"op,source.ts_ms"``. To rename a field (``op:NEW``) is not supported.
-        add_headers: the same, to add as headers.
+            ``source.table``, ``transaction.id``, ``before.column``; with a new name behind a
+            colon: ``op:OPERATION``. Several names, or as Debezium has it one string with commas.
+        add_fields_prefix: what the names of added fields begin with.
+        add_headers: the same as `add_fields`, to add as headers.
+        add_headers_prefix: what the names of added headers begin with.
+        route_by_field: name of a column whose value is the topic; where it is NULL or empty, or
+            the table does not have it, the topic stays.
+        header_changed_name: name of a header with the names of the columns that an update changed,
+            as the transform ExtractChangedRecordState adds it. The old row tells them (replica
+            identity FULL); without it, and for all else, the list is empty.
+        header_unchanged_name: the same, of the columns that did not change.
+        drop_fields_header_name: one of the two; the columns that the header lists are dropped.
+        drop_fields_from_key: drop them from the key as well.
+        drop_fields_keep_schema_compatible: drop only columns that may be NULL.
         options: all other options of `DebeziumFormatter`.
 
     Raises:
@@ -71,7 +98,15 @@ class UnwrappedFormatter(DebeziumFormatter):
         topic_prefix: str,
         delete_tombstone_handling_mode: DeleteTombstoneMode = "tombstone",
         add_fields: str | Sequence[str] = (),
+        add_fields_prefix: str = "__",
         add_headers: str | Sequence[str] = (),
+        add_headers_prefix: str = "__",
+        route_by_field: str | None = None,
+        header_changed_name: str | None = None,
+        header_unchanged_name: str | None = None,
+        drop_fields_header_name: str | None = None,
+        drop_fields_from_key: bool = False,
+        drop_fields_keep_schema_compatible: bool = True,
         **options: Unpack[DebeziumOptions],
     ) -> None:
         check_option(
@@ -79,10 +114,31 @@ class UnwrappedFormatter(DebeziumFormatter):
             delete_tombstone_handling_mode,
             *get_args(DeleteTombstoneMode),
         )
+        check_option("drop_fields_from_key", drop_fields_from_key, False, True)
+        check_option(
+            "drop_fields_keep_schema_compatible", drop_fields_keep_schema_compatible, False, True
+        )
+        if drop_fields_header_name and drop_fields_header_name not in (
+            header_changed_name,
+            header_unchanged_name,
+        ):
+            raise ConfigurationError(
+                f"drop_fields_header_name={drop_fields_header_name!r}: no such header is made; it "
+                "is what header_changed_name or header_unchanged_name says"
+            )
         super().__init__(topic_prefix=topic_prefix, **options)
         self._mode: DeleteTombstoneMode = delete_tombstone_handling_mode
-        self._fields = _all_added("add_fields", add_fields)
-        self._headers = _all_added("add_headers", add_headers)
+        self._fields = read_added_fields("add_fields", add_fields, add_fields_prefix)
+        self._headers = read_added_fields("add_headers", add_headers, add_headers_prefix)
+        self._adds_columns = any(each.struct in ("before", "after") for each in self._fields)
+        self._route = route_by_field or None
+        self._changed_header = header_changed_name or None
+        self._unchanged_header = header_unchanged_name or None
+        self._drops = drop_fields_header_name or None
+        self._drops_from_key = drop_fields_from_key
+        self._drops_optional_only = drop_fields_keep_schema_compatible
+
+    # -- deletes
 
     def _removal(
         self,
@@ -93,11 +149,19 @@ class UnwrappedFormatter(DebeziumFormatter):
         headers: Headers,
     ) -> Sequence[Record]:
         if self._mode == "drop":
+            self._transaction_block(change, table)
             return ()
         records = self._data(change, table, "d", key, before, None, headers)
         if self._mode != "rewrite-with-tombstone" or not self._tombstones:
             return records
+        # The headers of the delete are on its tombstone too; the transform then knows nothing of
+        # the tombstone but its operation, and says so once more.
+        operation = [(added.name, b'"d"') for added in self._headers if added.field == "op"]
+        headers = (*records[0].headers, *operation)
+        key = table.key_record(key, before)
         return (*records, Record(table.topic, key, None, headers, change.position))
+
+    # -- events
 
     def _data(
         self,
@@ -109,67 +173,180 @@ class UnwrappedFormatter(DebeziumFormatter):
         after: Row | None,
         headers: Headers,
     ) -> Sequence[Record]:
+        event = _Event(change, table, op, before, after, 0, self._transaction_block(change, table))
         if op == "t":
             return ()
-        now = self._clock() if self._fields or self._headers else 0
-        if self._headers:
-            headers = (
-                *headers,
-                *((added.name, self._value(added, change, op, now)) for added in self._headers),
-            )
-        value = self._row(change, table, op, after if op != "d" else before, now)
-        return (Record(table.topic, key, value, headers, change.position),)
-
-    def _row(
-        self, change: RowChange, table: TableFormat, op: str, row: Row | None, now: int
-    ) -> bytes | None:
-        if op == "d" and self._mode not in _REWRITE:
-            return None if self._mode == "delete-to-tombstone" else b"null"
-        members: list[bytes] = []
-        if self._mode in _REWRITE:
-            members.append(b'"__deleted":"true"' if op == "d" else b'"__deleted":"false"')
-        members += [
-            b"%b:%b" % (json_text(added.name), self._value(added, change, op, now))
-            for added in self._fields
-        ]
-        content = b"{}" if row is None else table.row(row.raw)
-        if content != b"{}":
-            members.insert(0, content[1:-1])
-        return b"{%b}" % b",".join(members)
-
-    def _value(self, added: _Added, change: RowChange, op: str, now: int) -> bytes:
-        """Return the JSON of a field of the envelope."""
-        if added.struct == "source":
-            source = self._source_of(change, change.relation.database)
-            return source.field(added.field, change.schema, change.table, change.wal_start)
-        if added.struct:
-            return b"null"
-        if added.field == "op":
-            return json_text(op)
-        return b"%d" % (now // _CLOCK_FIELDS[added.field])
-
-
-def _all_added(option: str, names: str | Sequence[str]) -> tuple[_Added, ...]:
-    if isinstance(names, str):
-        names = [name.strip() for name in names.split(",")] if names.strip() else ()
-    return tuple(_added(option, name) for name in names)
-
-
-def _added(option: str, name: str) -> _Added:
-    """Find the field that a name means, and what it is called in the record.
-
-    Raises:
-        ConfigurationError: there is none.
-    """
-    struct, dot, field = name.rpartition(".")
-    if not dot:
-        struct = "" if field == "op" or field in _CLOCK_FIELDS else "source"
-        known: Sequence[str] = ("op", *_CLOCK_FIELDS, *SOURCE_FIELDS)
-    else:
-        known = {"source": SOURCE_FIELDS, "transaction": _TRANSACTION_FIELDS}.get(struct, ())
-    if field not in known:
-        raise ConfigurationError(
-            f"{option}: {name!r} is not supported; it is op, {', '.join(_CLOCK_FIELDS)}, a field "
-            "of source (source.lsn), or transaction.id"
+        if self._fields or self._headers:
+            event = evolve(event, now=self._clock())
+        changed, unchanged = self._differences(event)
+        dropped = changed if self._drops == self._changed_header else unchanged
+        headers = (
+            *headers,
+            *_listed(self._changed_header, changed),
+            *_listed(self._unchanged_header, unchanged),
+            *(
+                (added.name, self._value(added, event))
+                for added in self._headers
+                if added.schema(table.row_format) is not None
+            ),
         )
-    return _Added(f"__{name.replace('.', '_')}", struct, field)
+        value = self._unwrapped(event, dropped if self._drops else ())
+        identified = before if after is None else after
+        if identified is not None:
+            key = self._key(event, key, identified, dropped if self._drops else ())
+        return (Record(self._topic(event), key, value, headers, change.position),)
+
+    def _unwrapped(self, event: _Event, dropped: Sequence[str]) -> bytes | None:
+        table = event.table
+        if event.op == "d" and self._mode not in _REWRITE:
+            if self._mode == "delete-to-tombstone":
+                return None
+            return self._with_schema(table.row_format.schema(), b"null")
+        row = event.after if event.op != "d" else event.before
+        assert row is not None
+        added = self._added(event)
+        if dropped:
+            return self._without(event, row, added, dropped)
+        payload = table.row(row)
+        if added:
+            members = b",".join([b"%b:%b" % (json_text(each.name), each.value) for each in added])
+            payload = b"%b%b%b}" % (payload[:-1], b"," if len(payload) > 2 else b"", members)
+        if not self._options.schemas:
+            return payload
+        deviations = table.row_format.deviations(row.raw)
+        found = deviations, tuple(each.schema for each in added) if self._adds_columns else ()
+        head = table.heads.get(found)
+        if head is None:
+            fields = table.row_format.schema(deviations).fields
+            schema = _struct(
+                table.row_format, *fields, *((each.name, each.schema) for each in added)
+            )
+            head = table.heads[found] = schema_head(schema)
+        return head + payload + b"}"
+
+    def _added(self, event: _Event) -> list[_Field]:
+        added: list[_Field] = []
+        if self._mode in _REWRITE:
+            deleted = b'"true"' if event.op == "d" else b'"false"'
+            added.append(_Field(_DELETED, deleted, STRING.as_optional()))
+        for each in self._fields:
+            schema = _added_schema(each, event)
+            if schema is not None:
+                added.append(_Field(each.name, self._value(each, event), schema))
+        return added
+
+    def _without(
+        self, event: _Event, row: Row, added: Sequence[_Field], dropped: Sequence[str]
+    ) -> bytes:
+        """Return the row without some columns, in a schema of its own."""
+        row_format = event.table.row_format
+        fields = [
+            *self._kept(_fields(row_format, row), dropped),
+            *(each for each in added if each.name not in dropped),
+        ]
+        return self._object(row_format, fields)
+
+    def _object(self, row_format: RowFormat, fields: Sequence[_Field]) -> bytes:
+        members = [b"%b:%b" % (json_text(field.name), field.value) for field in fields]
+        schema = _struct(row_format, *((field.name, field.schema) for field in fields))
+        return self._with_schema(schema, b"{%b}" % b",".join(members))
+
+    def _kept(self, fields: list[_Field], dropped: Sequence[str]) -> list[_Field]:
+        return [
+            field
+            for field in fields
+            if field.name not in dropped
+            or (self._drops_optional_only and not field.schema.optional)
+        ]
+
+    def _key(
+        self, event: _Event, key: bytes | None, row: Row, dropped: Sequence[str]
+    ) -> bytes | None:
+        key_format = event.table.key_format
+        if key is None or not self._drops_from_key or not dropped:
+            return event.table.key_record(key, row)
+        return self._object(key_format, self._kept(_fields(key_format, row.base), dropped))
+
+    def _topic(self, event: _Event) -> str:
+        row = event.after if event.op != "d" else event.before
+        if self._route is None or row is None:
+            return event.table.topic
+        position = event.table.relation.positions.get(self._route)
+        value = None if position is None else row.raw[position]
+        topic = value.decode(errors="replace").strip() if isinstance(value, bytes) else ""
+        return topic_name(topic) if topic else event.table.topic
+
+    def _differences(self, event: _Event) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the names of the fields that an update has changed, and of the others."""
+        if (
+            (self._changed_header is None and self._unchanged_header is None)
+            or event.before is None
+            or event.after is None
+        ):
+            return (), ()
+        row_format = event.table.row_format
+        old, new = row_format.values(event.before.raw), row_format.values(event.after.raw)
+        changed: list[str] = []
+        unchanged: list[str] = []
+        for column, first, second in zip(row_format.columns, old, new, strict=True):
+            # The transform compares the arrays of Java that bit strings are by their identity.
+            same = first == second and (
+                first == b"null"
+                or column.schema.name != "io.debezium.data.Bits"
+                or self._options.types.faithful
+            )
+            (unchanged if same else changed).append(column.field)
+        return changed, unchanged
+
+    def _value(self, added: AddedField, event: _Event) -> bytes:
+        """Return the JSON of a field of the envelope."""
+        change = event.change
+        if added.struct == "source":
+            source = self._sources.of(change)
+            return source.field(added.field, change.schema, change.table, change.wal_start)
+        if added.struct == "transaction":
+            block = event.transaction
+            return b"null" if block is None else block.field(added.field)
+        if added.struct:
+            row = event.before if added.struct == "before" else event.after
+            return b"null" if row is None else _column(event.table, row, added.field)
+        return json_text(event.op) if added.field == "op" else added.clock(event.now)
+
+
+def _listed(header: str | None, names: Sequence[str]) -> Headers:
+    if header is None:
+        return ()
+    return ((header, b"[%b]" % b",".join([json_text(name) for name in names])),)
+
+
+def _struct(row_format: RowFormat, *fields: tuple[str, ConnectSchema]) -> ConnectSchema:
+    return ConnectSchema("struct", name=row_format.name, fields=fields)
+
+
+def _fields(row_format: RowFormat, row: Row) -> list[_Field]:
+    deviations = dict(row_format.deviations(row.raw))
+    values = row_format.values(row.raw)
+    return [
+        _Field(column.field, value, deviations.get(i, column.schema))
+        for i, (column, value) in enumerate(zip(row_format.columns, values, strict=True))
+        if value is not None
+    ]
+
+
+def _added_schema(added: AddedField, event: _Event) -> ConnectSchema | None:
+    """Return the schema of a field of the envelope; None if the table has no such column."""
+    row_format = event.table.row_format
+    row = {"before": event.before, "after": event.after}.get(added.struct)
+    if row is not None:
+        for i, schema in row_format.deviations(row.raw):
+            if row_format.columns[i].field == added.field:
+                return evolve(schema, optional=True, default=None)
+    return added.schema(row_format)
+
+
+def _column(table: TableFormat, row: Row, field: str) -> bytes:
+    values = table.row_format.values(row.raw)
+    for column, value in zip(table.row_format.columns, values, strict=True):
+        if column.field == field:
+            return b"null" if value is None else value
+    return b"null"

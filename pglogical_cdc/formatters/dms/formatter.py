@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.absent import Absent
+from pglogical_cdc.clock import time_ns
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import (
     Change,
@@ -26,7 +27,6 @@ from pglogical_cdc.events import (
     Update,
 )
 from pglogical_cdc.formatters.base import Record
-from pglogical_cdc.formatters.clock import utc_nanoseconds
 from pglogical_cdc.formatters.dms.layout import LAYOUTS, timestamp
 from pglogical_cdc.formatters.dms.values import Render, ValueOptions, quoted, renderer
 from pglogical_cdc.formatters.option_check import check_option
@@ -124,7 +124,7 @@ class DmsFormatter:
         partition_key: PartitionKey = "schema-table",
         topic: str | Callable[[str, str], str] = "kafka-default-topic",
         on_truncate: Literal["skip"] = "skip",
-        clock: Callable[[], int] = utc_nanoseconds,
+        clock: Callable[[], int] = time_ns,
     ) -> None:
         check_option("message_format", message_format, *get_args(MessageFormat))
         check_option("include_table_alter_operations", include_table_alter_operations, False)
@@ -244,10 +244,12 @@ class DmsFormatter:
         if wanted == "transaction-id" and change.transaction is not None:
             return "transaction-id", str(change.transaction.xid)
         if wanted == "primary-key" or isinstance(change, SnapshotRead):
-            rows = [row.raw for row in (change.after, change.before) if row is not None]
-            parts = _key_parts(table.relation, *rows)
+            # The key of the row that the server sent, whatever a transform made of it.
+            relation = table.relation.base or table.relation
+            rows = [row.base.raw for row in (change.after, change.before) if row is not None]
+            parts = _key_parts(relation, *rows)
             if parts is not None:
-                return "primary-key", self._row_key(table.relation, parts)
+                return "primary-key", self._row_key(relation, parts)
         return "schema-table", table.schema_table
 
     def _row_key(self, relation: Relation, parts: Sequence[str]) -> str:

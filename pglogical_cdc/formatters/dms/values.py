@@ -21,8 +21,7 @@ from json.encoder import encode_basestring
 from typing import Final, TypeAlias
 
 from pglogical_cdc._attrs import record
-from pglogical_cdc.events import Column, Relation
-from pglogical_cdc.formatters.wire.base_type import base_type
+from pglogical_cdc.events import Column, Relation, base_type
 from pglogical_cdc.formatters.wire.binary import bytea_bytes
 from pglogical_cdc.formatters.wire.times import ISO_TIMESTAMP, utc_offset
 

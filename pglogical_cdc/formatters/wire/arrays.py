@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 from pglogical_cdc.formatters.wire.convert import Convert
 
-__all__ = ("Elements", "array_converter", "integer_array_json", "read_array")
+__all__ = (
+    "Elements",
+    "array_converter",
+    "dimensions",
+    "integer_array_json",
+    "nested_integer_array_json",
+    "read_array",
+)
 
 _TOKEN: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"|([^{}",;\\]+)|([{},;])', re.DOTALL)
 _BACKSLASHED: Final = re.compile(rb"\\(.)", re.DOTALL)
@@ -82,10 +89,18 @@ def integer_array_json(value: bytes) -> bytes:
     )
 
 
+_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
+
+
+def nested_integer_array_json(value: bytes) -> bytes:
+    """Return the JSON of an array of integers of any number of dimensions."""
+    return value[value.index(b"{") :].translate(_BRACKETS).replace(b"NULL", b"null")
+
+
 def array_converter(
     convert: Convert | None,
     *,
-    nested: Callable[[bytes], bytes] | None = None,
+    nested: Callable[[bytes], bytes] | Literal["array"] | None = None,
     null_elements: bool = True,
     delimiter: bytes = b",",
 ) -> Convert:
@@ -93,7 +108,8 @@ def array_converter(
 
     Args:
         convert: the converter of its elements; None where their text is JSON already.
-        nested: what to write for an array in the array, given its text; by default null.
+        nested: what to write for an array in the array, given its text: a function's result,
+            a JSON array (``"array"``), or by default null.
         null_elements: whether an element may be NULL; if not, one makes the whole array NULL.
         delimiter: the type's delimiter, ``;`` for ``box`` (``pg_type.typdelim``).
     """
@@ -104,7 +120,7 @@ def array_converter(
             if element is None:
                 converted = None
             elif isinstance(element, memoryview):
-                converted = None if nested is None else nested(bytes(element))
+                converted = None if convert_nested is None else convert_nested(bytes(element))
             else:
                 converted = element if convert is None else convert(element)
             if converted is None:
@@ -114,4 +130,11 @@ def array_converter(
             items.append(converted)
         return b"[%b]" % b",".join(items)
 
+    convert_nested: Convert | None = array_json if nested == "array" else nested
     return array_json
+
+
+def dimensions(value: bytes) -> int:
+    """Return how many dimensions the text of an array has; 1 if it is empty."""
+    opened = value[value.index(b"{") :]
+    return len(opened) - len(opened.lstrip(b"{"))

@@ -5,7 +5,7 @@ decide on its form are pinned: `ISO` dates, time zone UTC, `C` money) and return
 that Debezium's converter has no value for it and writes NULL. A text that a converter cannot read
 raises whatever comes; the caller writes it as a JSON string then.
 
-Here are the simplest; the others are in the modules whose names begin with ``wire_``.
+Here are the simplest.
 """
 
 from __future__ import annotations
@@ -13,15 +13,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-__all__ = ("Convert", "bool_json", "withheld")
+__all__ = ("Convert", "Text", "bool_json", "plain_json", "withheld")
 
 Convert: TypeAlias = Callable[[bytes], "bytes | None"]
 """From wire text to JSON; None where Debezium writes NULL."""
+
+Text: TypeAlias = Callable[[bytes], bytes]
+"""From one wire text to another."""
 
 
 def withheld(value: bytes) -> None:
     """Give NULL for every value: what Debezium cannot convert."""
     return
+
+
+def plain_json(value: bytes) -> bytes:
+    """Return the JSON string of a value without characters that need an escape."""
+    return b'"%b"' % value
 
 
 def bool_json(value: bytes) -> bytes:

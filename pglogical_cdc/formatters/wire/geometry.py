@@ -7,9 +7,9 @@ import struct
 from typing import Final
 
 from pglogical_cdc.formatters.wire.binary import base64_json
-from pglogical_cdc.formatters.wire.json_text import float8_json
+from pglogical_cdc.formatters.wire.java_text import float8_json
 
-__all__ = ("geometric_base64_json", "point_json")
+__all__ = ("java_geometry", "point_json")
 
 
 def point_json(value: bytes) -> bytes:
@@ -22,11 +22,9 @@ def point_json(value: bytes) -> bytes:
 _NUMBER: Final = re.compile(rb"[^][(){}<>,]+")
 
 
-def geometric_base64_json(value: bytes) -> bytes:
-    """Return the JSON of a geometric type that Debezium does not know: base64 of its text.
+def java_geometry(value: bytes) -> bytes:
+    """Return the text of a geometric value as the PostgreSQL JDBC driver has it.
 
-    The text is that of the PostgreSQL JDBC driver, which has Java's numbers in it.
+    Debezium writes that, with Java's numbers, of the geometric types that it does not know.
     """
-    return base64_json(
-        _NUMBER.sub(lambda number: float8_json(number[0]).strip(b'"'), value),
-    )
+    return _NUMBER.sub(lambda number: float8_json(number[0]).strip(b'"'), value)

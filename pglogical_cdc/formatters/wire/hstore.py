@@ -5,12 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pglogical_cdc.formatters.wire.json_text import (
-    hash_map_order,
-    json_text,
-    object_mapper_text,
-    utf8,
-)
+from pglogical_cdc.formatters.wire.java_text import hash_map_order
+from pglogical_cdc.formatters.wire.json_text import json_text, object_mapper_text, utf8
 
 __all__ = ("hstore_json", "hstore_map_json")
 

@@ -8,13 +8,15 @@ from typing import Final
 
 from pglogical_cdc.formatters.wire.binary import base64_json
 from pglogical_cdc.formatters.wire.convert import Convert
-from pglogical_cdc.formatters.wire.json_text import java_double
+from pglogical_cdc.formatters.wire.java_text import java_double
 
 __all__ = (
     "decimal_converter",
     "double_json",
+    "money_converter",
     "money_text",
     "numeric_string_json",
+    "scaled_string_converter",
     "variable_scale_json",
 )
 
@@ -36,20 +38,23 @@ def decimal_converter(scale: int) -> Convert:
     """Return the converter of ``numeric(p,s)`` in mode ``precise``.
 
     Args:
-        scale: digits behind the point of the Connect type; a text with fewer is filled up,
-            one with more is cut.
+        scale: digits behind the point of the Connect type, or less than 0 for zeros before it; a
+            text with fewer is filled up, one with more is cut.
     """
 
+    point = -scale - 1
+
     def decimal_json(value: bytes) -> bytes | None:
+        if scale > 0 and value[point : point + 1] == b".":
+            return _unscaled_json(_integer(value[:point] + value[point + 1 :]))
         whole, _, fraction = value.partition(b".")
         if whole[-1:] in b"Ny":  # NaN, Infinity, -Infinity
             return None
-        missing = scale - len(fraction)
-        if missing == 0:
-            return _unscaled_json(_integer(whole + fraction))
+        if scale < 0:
+            return _unscaled_json(_integer(whole[:scale].rstrip(b"-") or b"0"))
         # Fewer digits in a default; more only where the catalog is not that of the row.
         number = _integer(whole + fraction[:scale])
-        return _unscaled_json(number * 10 ** max(missing, 0))
+        return _unscaled_json(number * 10 ** max(scale - len(fraction), 0))
 
     return decimal_json
 
@@ -83,7 +88,44 @@ def numeric_string_json(value: bytes) -> bytes:
     return _SPECIAL_NUMERIC.get(value) or b'"%b"' % value
 
 
+def scaled_string_converter(scale: int) -> Convert:
+    """Return the converter of ``numeric(p,s)`` in mode ``string``, filled up with zeros.
+
+    Args:
+        scale: digits behind the point, more than the text has.
+    """
+
+    def scaled_string_json(value: bytes) -> bytes:
+        if value in _SPECIAL_NUMERIC:
+            return _SPECIAL_NUMERIC[value]
+        whole, _, fraction = value.partition(b".")
+        return b'"%b.%b"' % (whole, fraction.ljust(scale, b"0"))
+
+    return scaled_string_json
+
+
 def money_text(value: bytes) -> bytes:
     """Return the number in a ``money`` value: ``-$1,234.50`` is ``-1234.50``."""
     digits = re.sub(rb"[^0-9.]", b"", value)
     return b"-" + digits if value[:1] in (b"-", b"(") else digits
+
+
+def money_converter(fraction_digits: int) -> Convert:
+    """Return the converter of ``money`` in mode ``precise``.
+
+    Args:
+        fraction_digits: digits behind the point of the Connect type; a value with more is rounded,
+            half away from zero.
+    """
+
+    def money_json(value: bytes) -> bytes:
+        whole, _, fraction = money_text(value).partition(b".")
+        dropped = len(fraction) - fraction_digits
+        number = _integer(whole + fraction)
+        if dropped <= 0:
+            return _unscaled_json(number * 10**-dropped)
+        quotient, rest = divmod(abs(number), 10**dropped)
+        quotient += rest * 2 >= 10**dropped
+        return _unscaled_json(-quotient if number < 0 else quotient)
+
+    return money_json

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pglogical_cdc.formatters.wire.json_text import float4_json, float8_json
+from pglogical_cdc.formatters.wire.java_text import float4_json, float8_json
 
 __all__ = ("float_vector_json", "sparse_vector_json", "vector_json")
 

@@ -12,8 +12,8 @@ from pglogical_cdc.events import (
     Column,
     TableCatalog,
     TypeKind,
+    below_domains,
 )
-from pglogical_cdc.formatters.wire.base_type import below_domains
 
 __all__ = ("WireType", "resolve_type")
 
@@ -27,6 +27,8 @@ class WireType:
     modifier: int
     kind: TypeKind
     is_array: bool = False
+    labels: tuple[str, ...] = ()
+    """Of an enum, or an array of enums."""
 
 
 def resolve_type(column: Column, catalog: TableCatalog | None) -> WireType:
@@ -44,7 +46,11 @@ def resolve_type(column: Column, catalog: TableCatalog | None) -> WireType:
     if element:
         inner = types.get(element)
         inner_name = BUILTIN_TYPES.get(element) if inner is None else inner.name
-        return WireType(inner_name, modifier, "b" if inner is None else inner.kind, is_array=True)
+        if inner is None:
+            return WireType(inner_name, modifier, "b", is_array=True)
+        return WireType(inner_name, modifier, inner.kind, is_array=True, labels=inner.labels)
     if found is None and name is not None and name[0] == "_" and oid not in BUILTIN_TYPES:
         return WireType(name[1:], modifier, "b", is_array=True)
-    return WireType(name, modifier, "b" if found is None else found.kind)
+    if found is None:
+        return WireType(name, modifier, "b")
+    return WireType(name, modifier, found.kind, labels=found.labels)

@@ -6,11 +6,13 @@ import time
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from pglogical_cdc.absent import UNCHANGED
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import (
+    AlteredRow,
     Change,
     Insert,
     Relation,
@@ -18,14 +20,15 @@ from pglogical_cdc.events import (
     Row,
     SnapshotRead,
     TableCatalog,
+    Update,
+    base_type,
 )
 from pglogical_cdc.formatters.base import Formatter, Record
 from pglogical_cdc.formatters.dms.formatter import DmsFormatter
-from pglogical_cdc.formatters.wire.base_type import base_type
 from pglogical_cdc.protocol import BinaryValue
 from tests import wire
 from tests.feed import Feed
-from tests.formatters.golden_replay import replay_changes
+from tests.golden.replay import replay_changes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -381,6 +384,21 @@ def test_a_composite_key_is_in_the_order_of_its_index() -> None:
     assert only(dms.format(keyed("x", "7", "y", catalog=catalog))).key == b"7.x"
 
 
+def test_the_key_is_that_of_the_servers_row_whatever_a_transform_made_of_it() -> None:
+    change = keyed("x", "7", "y")
+    assert isinstance(change, Insert)
+    base = change.relation
+    narrow = attrs.evolve(base, columns=base.columns[1:], base=base)
+    masked = attrs.evolve(base, base=base)
+    for relation, raw in ((narrow, [b"7", b"y"]), (masked, [b"***", b"7", b"y"])):
+        altered = attrs.evolve(
+            change, relation=relation, after=AlteredRow(relation, raw, change.after)
+        )
+        record = only(formatter(partition_key="primary-key").format(altered))
+        assert record.key == b"x.7"
+        assert list(data([record])) == [column.name for column in relation.columns]
+
+
 def test_a_row_without_key_falls_back_to_schema_table() -> None:
     feed = Feed()
     feed.table(1, "s", "t", [("a", TEXT)], identity="f")
@@ -442,6 +460,27 @@ def test_row_key_is_the_record_key_or_none_if_ambiguous() -> None:
     assert row_key(keyed("x.y", "7", "y")) is None
     dotted = Relation(1, "s", "t.u", (), ReplicaIdentity.DEFAULT)
     assert dms.row_key(dotted, ()) is None
+    assert isinstance(change, Insert)
+    for schema, name in (("s", "t.u"), ("s.t", "u")):
+        dotted = attrs.evolve(change.relation, schema=schema, name=name)
+        assert dms.row_key(dotted, change.after.raw) is None
+
+
+def test_the_key_of_a_row_comes_from_the_image_that_has_it() -> None:
+    dms = formatter(partition_key="primary-key")
+    feed = Feed()
+    people(feed, catalog=TableCatalog("shop", 16385, "public", "people", (), ("name",)))
+    feed.begin()
+    # A TOASTed key that did not change comes with the old row.
+    moved = feed.update(16385, "2", "Ada", None, None, old=["1", "Ada", None, None])
+    assert isinstance(moved, Update)
+    toasted = attrs.evolve(moved, after=Row(moved.relation, [b"2", UNCHANGED, None, None]))
+    assert only(dms.format(toasted)).key == only(dms.format(moved)).key == b"Ada"
+    # Where the server sends it in no image the row cannot be told from others.
+    gone = feed.delete(16385, key=["1", None, None, None])
+    record = only(dms.format(gone))
+    assert record.key == b"public.people"
+    assert '"partition-key-type":"schema-table"' in value([record])
 
 
 def test_row_key_of_one_column_may_have_dots() -> None:

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pglogical_cdc.formatters.wire.arrays import array_converter, integer_array_json, read_array
+from pglogical_cdc.formatters.wire.arrays import (
+    array_converter,
+    dimensions,
+    integer_array_json,
+    nested_integer_array_json,
+    read_array,
+)
 from pglogical_cdc.formatters.wire.json_text import json_string
 
 
@@ -75,3 +81,47 @@ class TestConverters:
     def test_any_integers(self, numbers: list[int | None]) -> None:
         wire = ",".join("NULL" if number is None else str(number) for number in numbers)
         assert json.loads(integer_array_json(f"{{{wire}}}".encode())) == numbers
+
+    def test_integers_in_any_number_of_dimensions(self) -> None:
+        assert nested_integer_array_json(b"{}") == b"[]"
+        assert nested_integer_array_json(b"{1,NULL,-2}") == b"[1,null,-2]"
+        assert nested_integer_array_json(b"{{1,NULL},{2,3}}") == b"[[1,null],[2,3]]"
+        assert nested_integer_array_json(b"[0:0][2:3][1:1]={{{1},{2}}}") == b"[[[1],[2]]]"
+
+    def test_arrays_in_any_number_of_dimensions(self) -> None:
+        convert = array_converter(json_string, nested="array")
+        assert convert(b'{a,NULL,"{b}"}') == b'["a",null,"{b}"]'
+        assert convert(b'{{a,"}"},{NULL,""}}') == b'[["a","}"],[null,""]]'
+        assert convert(b"{{{a},{b}}}") == b'[[["a"],["b"]]]'
+
+    def test_arrays_in_the_array_are_null_unless_told_otherwise(self) -> None:
+        assert array_converter(json_string)(b"{{a},{b}}") == b"[null,null]"
+        assert array_converter(json_string, null_elements=False)(b"{{a},{b}}") is None
+
+    def test_other_delimiter(self) -> None:
+        convert = array_converter(json_string, nested="array", delimiter=b";")
+        assert convert(b"{(1,1),(0,0);NULL}") == b'["(1,1),(0,0)",null]'
+        assert convert(b"{{(1,1),(0,0)};{NULL}}") == b'[["(1,1),(0,0)"],[null]]'
+
+    def test_an_element_without_json_is_null(self) -> None:
+        def only_a(value: bytes) -> bytes | None:
+            return b'"a"' if value == b"a" else None
+
+        assert array_converter(only_a)(b"{a,b}") == b'["a",null]'
+        assert array_converter(only_a, null_elements=False)(b"{a,b}") is None
+
+
+@pytest.mark.parametrize(
+    ("wire", "expected"),
+    [
+        (b"{}", 1),
+        (b"{1,2}", 1),
+        (b"{{1},{2}}", 2),
+        (b"{{{1}}}", 3),
+        (b"[2:3]={7,8}", 1),
+        (b"[1:1][1:1]={{7}}", 2),
+        (b'{"{{x"}', 1),
+    ],
+)
+def test_dimensions(wire: bytes, expected: int) -> None:
+    assert dimensions(wire) == expected

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-import base64
 import json
 
-from pglogical_cdc.formatters.wire.geometry import geometric_base64_json, point_json
+import pytest
+
+from pglogical_cdc.formatters.wire.geometry import java_geometry, point_json
 
 
 def test_point() -> None:
@@ -17,6 +18,16 @@ def test_point_at_infinity_is_json() -> None:
     assert (content["x"], content["y"]) == ("Infinity", "NaN")
 
 
-def test_geometric_text_has_javas_numbers() -> None:
-    text = geometric_base64_json(b"<(1,2),1e+20>")
-    assert base64.b64decode(json.loads(text)) == b"<(1.0,2.0),1.0E20>"
+@pytest.mark.parametrize(
+    ("wire", "expected"),
+    [
+        (b"<(1,2),1e+20>", b"<(1.0,2.0),1.0E20>"),
+        (b"{1,2,3}", b"{1.0,2.0,3.0}"),
+        (b"[(0,0),(1,1.5)]", b"[(0.0,0.0),(1.0,1.5)]"),
+        (b"(2,2),(0,-0.25)", b"(2.0,2.0),(0.0,-0.25)"),
+        (b"((0,0),(1,1),(2,0))", b"((0.0,0.0),(1.0,1.0),(2.0,0.0))"),
+        (b"<(Infinity,-Infinity),NaN>", b"<(Infinity,-Infinity),NaN>"),
+    ],
+)
+def test_geometric_text_has_javas_numbers(wire: bytes, expected: bytes) -> None:
+    assert java_geometry(wire) == expected

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 from hypothesis import given
@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from pglogical_cdc.formatters.wire.numbers import (
     decimal_converter,
     double_json,
+    money_converter,
     money_text,
     numeric_string_json,
+    scaled_string_converter,
     variable_scale_json,
 )
 
@@ -63,6 +65,15 @@ def test_scale_below_zero_is_read_without_sign() -> None:
     assert _unscaled(text) == 12300 * 10**2046
 
 
+@pytest.mark.parametrize(
+    ("wire", "unscaled"), [(b"12300", 123), (b"-12300", -123), (b"0", 0), (b"100", 1)]
+)
+def test_scale_below_zero_with_its_sign(wire: bytes, unscaled: int) -> None:
+    text = decimal_converter(-2)(wire)
+    assert text is not None
+    assert _unscaled(text) == unscaled
+
+
 @pytest.mark.parametrize("special", [b"NaN", b"Infinity", b"-Infinity"])
 def test_special_numbers(special: bytes) -> None:
     assert decimal_converter(2)(special) is None
@@ -108,6 +119,13 @@ def test_string_mode() -> None:
     ]
 
 
+def test_string_mode_of_a_scale_beyond_the_digits() -> None:
+    convert = scaled_string_converter(5)
+    assert convert(b"12300") == b'"12300.00000"'
+    assert convert(b"-1.5") == b'"-1.50000"'
+    assert convert(b"NaN") == b'"NAN"'
+
+
 def test_double_mode() -> None:
     assert double_json(b"1234567890.0123456789") == b"1.2345678900123458E9"
 
@@ -123,3 +141,39 @@ def test_double_mode() -> None:
 )
 def test_money(wire: bytes, expected: bytes) -> None:
     assert money_text(wire) == expected
+
+
+@pytest.mark.parametrize(
+    ("digits", "wire", "unscaled"),
+    [
+        (2, b"$1,234.50", 123450),
+        (2, b"-$0.01", -1),
+        (4, b"$1.25", 12500),
+        (4, b"-$0.01", -100),
+        # Half is rounded away from zero.
+        (1, b"$1.24", 12),
+        (1, b"$1.25", 13),
+        (1, b"-$1.24", -12),
+        (1, b"-$1.25", -13),
+        (0, b"$0.49", 0),
+        (0, b"$0.50", 1),
+        (0, b"-$0.50", -1),
+        (0, b"-$0.49", 0),
+        (0, b"$99.50", 100),
+        (2, b"$92,233,720,368,547,758.07", 9223372036854775807),
+    ],
+)
+def test_money_of_so_many_digits(digits: int, wire: bytes, unscaled: int) -> None:
+    text = money_converter(digits)(wire)
+    assert text is not None
+    assert _unscaled(text) == unscaled
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.integers(0, 6))
+def test_money_is_rounded_like_a_decimal(cents: int, digits: int) -> None:
+    wire = f"{'-' if cents < 0 else ''}${abs(cents) // 100:,}.{abs(cents) % 100:02}"
+    text = money_converter(digits)(wire.encode())
+    assert text is not None
+    exact = Decimal(cents).scaleb(-2)
+    rounded = exact.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    assert _unscaled(text) == int(rounded.scaleb(digits))

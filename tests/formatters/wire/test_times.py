@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 
 from pglogical_cdc.formatters.wire.times import (
     ISO_TIMESTAMP,
-    array_time_converter,
-    date_json,
+    TimeUnit,
+    civil_of_days,
+    date_converter,
+    days_of_civil,
+    faithful_interval_json,
+    faithful_interval_text_json,
     interval_json,
     interval_text_json,
     time_converter,
@@ -63,6 +67,29 @@ def test_other_text_is_no_iso_timestamp(text: bytes) -> None:
     assert ISO_TIMESTAMP.fullmatch(text) is None
 
 
+class TestDaysOfCivil:
+    @pytest.mark.parametrize(
+        ("civil", "days"),
+        [
+            ((1970, 1, 1), 0),
+            ((1969, 12, 31), -1),
+            ((1, 1, 1), -719162),
+            ((0, 12, 31), -719163),
+            ((0, 2, 29), -719469),
+            ((-43, 3, 15), -735160),
+            ((-4712, 1, 1), -2440550),
+            ((5874897, 12, 31), 2145042905),
+        ],
+    )
+    def test_days(self, civil: tuple[int, int, int], days: int) -> None:
+        assert days_of_civil(*civil) == days
+        assert civil_of_days(days) == civil
+
+    @given(st.integers(-(2**40), 2**40))
+    def test_there_and_back(self, days: int) -> None:
+        assert days_of_civil(*civil_of_days(days)) == days
+
+
 class TestDate:
     @pytest.mark.parametrize(
         ("wire", "days"),
@@ -77,15 +104,48 @@ class TestDate:
         ],
     )
     def test_days(self, wire: bytes, days: int) -> None:
-        assert date_json(wire) == b"%d" % days
+        assert date_converter()(wire) == b"%d" % days
+
+    def test_faithful_infinity_is_the_end_of_the_range(self) -> None:
+        convert = date_converter(faithful=True)
+        assert convert(b"infinity") == b"2147483647"
+        assert convert(b"-infinity") == b"-2147483648"
+        assert convert(b"0044-03-15 BC") == b"-735160"
+
+    def test_days_overflow_like_an_int(self) -> None:
+        # That is what becomes of infinity in an array.
+        assert date_converter()(b"292278994-08-16") == b"-622191234"
+        assert date_converter()(b"292269055-12-02") == b"-625821272"
+
+    @pytest.mark.parametrize(
+        ("wire", "text"),
+        [
+            (b"2024-02-29", "2024-02-29Z"),
+            (b"0044-03-15 BC", "-0043-03-15Z"),
+            (b"0001-12-31 BC", "0000-12-31Z"),
+            (b"10000-01-01", "+10000-01-01Z"),
+            (b"5874897-12-31", "+5874897-12-31Z"),
+        ],
+    )
+    def test_iso_text(self, wire: bytes, text: str) -> None:
+        for faithful in (False, True):
+            made = date_converter(iso=True, faithful=faithful)(wire)
+            assert made is not None
+            assert json.loads(made) == text
+
+    def test_infinity_as_iso_text(self) -> None:
+        usual, faithful = date_converter(iso=True), date_converter(iso=True, faithful=True)
+        assert usual(b"infinity") == b'"-5877611-06-21Z"'
+        assert faithful(b"infinity") == b'"infinity"'
+        assert faithful(b"-infinity") == b'"-infinity"'
 
     @given(st.dates())
     def test_any_date_of_python(self, day: date) -> None:
-        assert date_json(day.isoformat().encode()) == b"%d" % (day - date(1970, 1, 1)).days
+        assert date_converter()(day.isoformat().encode()) == b"%d" % (day - date(1970, 1, 1)).days
 
     def test_refuses_other_styles(self) -> None:
         with pytest.raises(ValueError, match="ISO"):
-            date_json(b"29/02/2024 BC")
+            date_converter()(b"29/02/2024 BC")
 
 
 class TestTime:
@@ -103,11 +163,19 @@ class TestTime:
         assert time_converter("ms")(wire) == b"%d" % (microseconds // 1000)
         assert time_converter("ns")(wire) == b"%d" % (microseconds * 1000)
 
-    def test_arrays_lose_microseconds(self) -> None:
-        wire = b"13:14:15.123456"
-        assert array_time_converter("us")(wire) == b"47655123000"
-        assert array_time_converter("ms")(wire) == b"47655123"
-        assert array_time_converter("ns")(wire) == b"47655123000000"
+    @pytest.mark.parametrize(
+        ("wire", "text"),
+        [
+            (b"13:14:15.123456", "13:14:15.123456Z"),
+            (b"13:14:15.120", "13:14:15.12Z"),
+            (b"13:14:15", "13:14:15Z"),
+            (b"24:00:00", "00:00:00Z"),
+        ],
+    )
+    def test_iso_text(self, wire: bytes, text: str) -> None:
+        made = time_converter("iso")(wire)
+        assert made is not None
+        assert json.loads(made) == text
 
     @pytest.mark.parametrize(
         ("wire", "expected"),
@@ -161,6 +229,49 @@ class TestTimestamp:
     )
     def test_nanoseconds(self, wire: bytes, expected: bytes | None) -> None:
         assert timestamp_converter("ns")(wire) == expected
+
+    @pytest.mark.parametrize(
+        ("wire", "text"),
+        [
+            (b"2024-02-29 13:14:15.123456", "2024-02-29T13:14:15.123456Z"),
+            (b"2024-02-29 13:14:15.120", "2024-02-29T13:14:15.12Z"),
+            (b"2024-02-29 13:14:15", "2024-02-29T13:14:15Z"),
+            (b"0044-03-15 01:02:03.5 BC", "-0043-03-15T01:02:03.5Z"),
+            (b"294276-12-31 23:59:59.999999", "+294276-12-31T23:59:59.999999Z"),
+            (b"infinity", "+294247-01-10T04:00:25.2Z"),
+            (b"-infinity", "-290308-12-21T19:59:27.6Z"),
+        ],
+    )
+    def test_iso_text(self, wire: bytes, text: str) -> None:
+        made = timestamp_converter("iso")(wire)
+        assert made is not None
+        assert json.loads(made) == text
+
+    @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+    def test_faithful_ends_of_the_range(self, unit: TimeUnit) -> None:
+        convert = timestamp_converter(unit, faithful=True)
+        assert convert(b"infinity") == b"9223372036854775807"
+        assert convert(b"-infinity") == b"-9223372036854775808"
+
+    def test_faithful_does_not_overflow(self) -> None:
+        last = b"294276-12-31 23:59:59.999999"
+        assert timestamp_converter("us")(last) == b"-9223372036853775810"
+        assert timestamp_converter("us", faithful=True)(last) is None
+        assert timestamp_converter("ms", faithful=True)(last) == b"9224318015999999"
+        nanoseconds = timestamp_converter("ns", faithful=True)
+        assert nanoseconds(b"9999-12-31 00:00:00") is None
+        assert nanoseconds(b"0001-01-01 00:00:00") is None
+        # The very ends.
+        microseconds = timestamp_converter("us", faithful=True)
+        assert microseconds(b"294247-01-10 04:00:54.775807") == b"9223372036854775807"
+        assert microseconds(b"294247-01-10 04:00:54.775808") is None
+        assert nanoseconds(b"2024-02-29 13:14:15.123456") == b"1709212455123456000"
+
+    def test_faithful_infinity_as_iso_text(self) -> None:
+        convert = timestamp_converter("iso", faithful=True)
+        assert convert(b"infinity") == b'"infinity"'
+        assert convert(b"-infinity") == b'"-infinity"'
+        assert convert(b"2024-02-29 13:14:15.5") == b'"2024-02-29T13:14:15.5Z"'
 
     @given(st.datetimes())
     def test_any_datetime_of_python(self, moment: datetime) -> None:
@@ -228,6 +339,51 @@ class TestInterval:
         assert interval_json(wire) == b"%d" % microseconds
         assert json.loads(interval_text_json(wire)) == text
 
+    @pytest.mark.parametrize(
+        ("wire", "usual", "faithful"),
+        [
+            # Debezium calculates with floating point, and cuts.
+            (b"00:00:05.94", "P0Y0M0DT0H0M5.939999999S", "P0Y0M0DT0H0M5.94S"),
+            (b"-1 years -04:05:06.789", "P-1Y0M0DT-4H-5M-6.789S", "P-1Y0M0DT-4H-5M-6.789S"),
+            (b"infinity", "P0Y0M0DT0H0M0S", "infinity"),
+            (b"-infinity", "P0Y0M0DT0H0M0S", "-infinity"),
+        ],
+    )
+    def test_faithful_text(self, wire: bytes, usual: str, faithful: str) -> None:
+        # Numbers beyond 64 bits are no numbers.
+        assert faithful_interval_json(b"178000000 years") is None
+        assert json.loads(interval_text_json(wire)) == usual
+        assert json.loads(faithful_interval_text_json(wire)) == faithful
+
+    @given(
+        *(st.integers(-(10**6), 10**6) for _ in range(3)),
+        st.integers(-(10**15), 10**15),
+    )
+    def test_faithful_numbers_are_exact(
+        self, years: int, months: int, days: int, microseconds: int
+    ) -> None:
+        sign, (seconds, fraction) = (
+            "-" if microseconds < 0 else "+",
+            divmod(abs(microseconds), 1_000_000),
+        )
+        clock = f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        wire = f"{years} years {months} mons {days} days {clock}.{fraction:06}".encode()
+        # A month has 30.4375 days.
+        exact = (years * 12 + months) * 2_629_800_000_000 + days * 86_400_000_000 + microseconds
+        number = b"%d" % exact if -(2**63) <= exact < 2**63 else None
+        assert faithful_interval_json(wire) == number
+        text = json.loads(faithful_interval_text_json(wire))
+        part = -1 if microseconds < 0 else 1
+        assert text.startswith(
+            f"P{years}Y{months}M{days}DT{part * (seconds // 3600)}H{part * (seconds // 60 % 60)}M"
+        )
+
     def test_refuses_other_styles(self) -> None:
-        with pytest.raises(ValueError, match="ISO"):
-            interval_json(b"P1Y2M")
+        for convert in (
+            interval_json,
+            interval_text_json,
+            faithful_interval_json,
+            faithful_interval_text_json,
+        ):
+            with pytest.raises(ValueError, match="ISO"):
+                convert(b"P1Y2M")

@@ -27,8 +27,9 @@ def test_built_in() -> None:
 
 
 def test_enum() -> None:
-    assert _resolve(column("x", "mood", oid=16400)) == WireType("mood", -1, "e")
-    assert _resolve(column("x", "_mood", oid=16401)) == WireType("mood", -1, "e", True)
+    labels = ("a", "b")
+    assert _resolve(column("x", "mood", oid=16400)) == WireType("mood", -1, "e", labels=labels)
+    assert _resolve(column("x", "_mood", oid=16401)) == WireType("mood", -1, "e", True, labels)
 
 
 @pytest.mark.parametrize("oid", [16403, 16404])
@@ -37,7 +38,8 @@ def test_domain_is_what_it_is_over(oid: int) -> None:
 
 
 def test_domain_over_enum() -> None:
-    assert _resolve(column("x", "mood", oid=16402)) == WireType("mood", -1, "e")
+    expected = WireType("mood", -1, "e", labels=("a", "b"))
+    assert _resolve(column("x", "mood", oid=16402)) == expected
 
 
 def test_array_of_a_domain_stays_one() -> None:

@@ -1,10 +1,12 @@
-"""The type that a column's values are written as: what is below its domains."""
+"""The type that a column's values have: what is below its domains."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pglogical_cdc.events import BUILTIN_TYPES, CatalogType, Column, Relation, TableCatalog
+from pglogical_cdc.events.builtin_types import BUILTIN_TYPES
+from pglogical_cdc.events.catalog import CatalogType, TableCatalog
+from pglogical_cdc.events.relation import Column, Relation
 
 __all__ = ("base_type", "below_domains")
 

@@ -2,8 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from pglogical_cdc.events import CatalogType, Column, Relation, ReplicaIdentity, TableCatalog
-from pglogical_cdc.formatters.wire.base_type import base_type, below_domains
+from pglogical_cdc.events import (
+    CatalogType,
+    Column,
+    Relation,
+    ReplicaIdentity,
+    TableCatalog,
+    base_type,
+    below_domains,
+)
 
 NUMERIC = 1700
 

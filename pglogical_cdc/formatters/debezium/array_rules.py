@@ -1,0 +1,152 @@
+"""The rule of each PostgreSQL array in Debezium's JSON; `type_rule` is the way to all rules."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from binascii import b2a_base64
+from collections.abc import Callable
+from typing import Final, Literal
+
+from attrs import evolve
+
+from pglogical_cdc.formatters.debezium.connect_schema import array_of
+from pglogical_cdc.formatters.debezium.options import TypeOptions
+from pglogical_cdc.formatters.debezium.type_rules import (
+    ENUM,
+    INTEGERS,
+    STRINGS,
+    TypeRule,
+    scalar_rule,
+    unknown_rule,
+)
+from pglogical_cdc.formatters.wire.array_times import ARRAY_TEXTS
+from pglogical_cdc.formatters.wire.arrays import (
+    array_converter,
+    integer_array_json,
+    nested_integer_array_json,
+)
+from pglogical_cdc.formatters.wire.convert import Convert, Text, withheld
+from pglogical_cdc.formatters.wire.json_text import json_string, json_text, utf8
+from pglogical_cdc.formatters.wire.wire_type import WireType
+
+__all__ = ("type_rule",)
+
+_LOST: Final = frozenset(("money", "name", "interval", "xml", "varbit", "point"))
+"""Element types whose arrays Debezium never has, not even among unknown types."""
+_NO_NULLS: Final = frozenset((ENUM, "ltree", "tsvector", "isbn", "vector", "halfvec", "sparsevec"))
+"""Element types in whose arrays a NULL makes the whole array NULL."""
+_REQUIRED: Final = _NO_NULLS - {"ltree"}
+"""Element types that the array's schema calls required."""
+
+
+def type_rule(wire_type: WireType, options: TypeOptions, *, not_null: bool) -> TypeRule | None:
+    """Return the rule of a column.
+
+    Args:
+        wire_type: the column's type.
+        options: the formatter's options.
+        not_null: whether the column is NOT NULL.
+
+    Returns:
+        None if the column is left out, as Debezium leaves out the types that it does not know.
+    """
+    # The element of an array may be a domain; Debezium does not look below it.
+    if wire_type.kind in "cdmp" or wire_type.name is None:
+        rule = None
+    elif wire_type.is_array and wire_type.name in _LOST and not options.faithful:
+        return None
+    else:
+        rule = scalar_rule(wire_type, options)
+    if rule is None:
+        rule = unknown_rule(wire_type, options)
+        if rule is None or not wire_type.is_array:
+            return rule
+        return _unknown_array(wire_type, rule, options, not_null=not_null)
+    if not wire_type.is_array:
+        return _as_required(wire_type, rule, options) if not_null else rule
+    if wire_type.name == "bit" and not (options.faithful or not_null):
+        # Debezium takes the column for a single bit string and finds no value for it.
+        return TypeRule(rule.schema, withheld, rule.zero)
+    return _array(wire_type, rule, options, not_null=not_null)
+
+
+def _as_required(wire_type: WireType, rule: TypeRule, options: TypeOptions) -> TypeRule:
+    # A name is lost when it streams, and where it must not be NULL Debezium stops for that: here
+    # it is written.
+    if wire_type.name == "name" and wire_type.kind == "b":
+        return evolve(rule, convert=json_string)
+    return rule
+
+
+def _array(
+    wire_type: WireType, element: TypeRule, options: TypeOptions, *, not_null: bool
+) -> TypeRule:
+    name = ENUM if wire_type.kind == "e" else wire_type.name or ""
+    convert = element.convert
+    text_of = None if options.faithful else ARRAY_TEXTS.get(name)
+    if text_of is not None and convert is not None:
+        convert = _of_text(text_of, convert)
+    nested: Callable[[bytes], bytes] | Literal["array"] | None = None
+    if options.faithful:
+        nested = "array"
+    elif name in STRINGS:
+        nested = json_string
+    if name in INTEGERS:
+        convert_array: Convert = (
+            nested_integer_array_json if options.faithful else integer_array_json
+        )
+    else:
+        convert_array = array_converter(
+            convert,
+            nested=nested,
+            # Debezium stops at a NULL among them in a NOT NULL column.
+            null_elements=not_null or options.faithful or name not in _NO_NULLS,
+            delimiter=b";" if wire_type.name == "box" else b",",
+        )
+    required = name in _REQUIRED and not options.faithful
+    items = element.schema if required else element.schema.as_optional()
+    return TypeRule(array_of(items), convert_array, b"[]", _unchanged(name, options))
+
+
+def _of_text(text_of: Text, convert: Convert) -> Convert:
+    return lambda value: convert(text_of(value))
+
+
+_TEXT_PLACEHOLDER: Final = frozenset(("text", "varchar", "json", "jsonb"))
+_BYTES_PLACEHOLDER: Final = frozenset(("int4", "int8"))
+
+
+def _unchanged(name: str, options: TypeOptions) -> bytes | None:
+    placeholder = options.placeholder
+    if options.faithful and name in ("int4", "int8", "date", "uuid"):
+        # What could be a value of the row is none.
+        return None
+    if name in _TEXT_PLACEHOLDER:
+        return b"[%b]" % json_text(utf8(placeholder))
+    if name in _BYTES_PLACEHOLDER or (
+        name == "date" and options.time not in ("connect", "isostring")
+    ):
+        # Debezium puts the bytes of the placeholder, with a sign, where numbers belong.
+        numbers = [b"%d" % (byte - 256 if byte > 127 else byte) for byte in placeholder]
+        return b"[%b]" % b",".join(numbers)
+    if name == "bytea" and options.binary == "bytes":
+        return b'["%b"]' % b2a_base64(placeholder, newline=False)
+    if name == "uuid":
+        # UUID.nameUUIDFromBytes: version 3 over the bytes alone, without a name space.
+        digest = hashlib.md5(placeholder, usedforsecurity=False).digest()
+        return b'["%b"]' % str(uuid.UUID(bytes=digest, version=3)).encode()
+    return None
+
+
+def _unknown_array(
+    wire_type: WireType, element: TypeRule, options: TypeOptions, *, not_null: bool
+) -> TypeRule:
+    convert = array_converter(
+        element.convert,
+        nested="array" if options.faithful else None,
+        null_elements=not_null or options.faithful,
+        delimiter=b";" if wire_type.name == "box" else b",",
+    )
+    items = element.schema.as_optional() if options.faithful else element.schema
+    return TypeRule(array_of(items), convert, b"[]")

@@ -1,0 +1,123 @@
+"""RowFormat: what is prepared once to write the rows, or the keys, of one version of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from pglogical_cdc.absent import UNCHANGED
+from pglogical_cdc.events import RawValue, Relation
+from pglogical_cdc.formatters.debezium.column_format import ColumnFormat
+from pglogical_cdc.formatters.debezium.connect_schema import ConnectSchema
+from pglogical_cdc.formatters.debezium.row_writer import compile_row
+from pglogical_cdc.formatters.wire.binary_form import binary_form_error
+from pglogical_cdc.formatters.wire.json_text import json_string
+
+__all__ = ("Deviations", "RowFormat")
+
+Deviations: TypeAlias = "tuple[tuple[int, ConnectSchema], ...]"
+"""Index of a column, and the schema that a value of it needs instead of the column's own."""
+
+
+class RowFormat:
+    """Makes the JSON objects of rows, and their schemas.
+
+    Args:
+        relation: the version of the table.
+        columns: those that are written, in their order.
+        name: of the struct's schema.
+        optional: whether a row may be absent.
+    """
+
+    __slots__ = ("_deviations", "_write", "columns", "name", "optional", "relation")
+
+    def __init__(
+        self, relation: Relation, columns: Sequence[ColumnFormat], name: str, *, optional: bool
+    ) -> None:
+        self.relation = relation
+        self.columns = tuple(columns)
+        self.name = name
+        self.optional = optional
+        members = [column.name.replace(b"%", b"%%") + b":%b" for column in columns]
+        template = b"{%b}" % b",".join(members)
+        self._write = compile_row(template, self.columns, self._otherwise)
+        self._deviations = [
+            (i, column.position, column.deviation)
+            for i, column in enumerate(self.columns)
+            if column.deviation is not None
+        ]
+
+    def payload(self, raw: Sequence[RawValue]) -> bytes:
+        """Return the JSON object of a row, given its wire values.
+
+        Raises:
+            ConfigurationError: a value is in the binary form of its type.
+        """
+        try:
+            return self._write(raw)
+        except Exception:
+            # A member is left out, or a value is not what it should be.
+            return self.plain_payload(raw)
+
+    def plain_payload(self, raw: Sequence[RawValue]) -> bytes:
+        """Return what `payload` does, column by column."""
+        return b"{%b}" % b",".join(
+            [
+                b"%b:%b" % (column.name, value)
+                for column, value in zip(self.columns, self.values(raw), strict=True)
+                if value is not None
+            ]
+        )
+
+    def values(self, raw: Sequence[RawValue]) -> tuple[bytes | None, ...]:
+        """Return the JSON of each of `columns`; None for what is left out.
+
+        Raises:
+            ConfigurationError: a value is in the binary form of its type.
+        """
+        return tuple([self._value(i, raw[each.position]) for i, each in enumerate(self.columns)])
+
+    def _value(self, index: int, value: RawValue) -> bytes | None:
+        column = self.columns[index]
+        if type(value) is not bytes:
+            return column.null if value is None else self._otherwise(index, value)
+        if column.convert is None:
+            return value
+        try:
+            converted = column.convert(value)
+        except Exception:
+            # The value is not of the form that its type has in the server's settings that the
+            # reader pins (date style, for one). One column is not worth the row.
+            return json_string(value)
+        if converted is not None:
+            return converted
+        return column.failed(value) if callable(column.failed) else column.failed
+
+    def _otherwise(self, index: int, value: RawValue) -> bytes | None:
+        """Return the JSON of a value that is neither text nor NULL."""
+        if isinstance(value, bytes):
+            raise binary_form_error(self.relation)
+        column = self.columns[index]
+        return column.unchanged if value is UNCHANGED else column.not_sent
+
+    def deviations(self, raw: Sequence[RawValue]) -> Deviations:
+        """Return index in `columns` and schema of each that a row's value does not fit."""
+        found = []
+        for i, position, deviation in self._deviations:
+            schema = deviation(raw[position])
+            if schema is not None:
+                found.append((i, schema))
+        return tuple(found)
+
+    def schema(self, deviations: Deviations = ()) -> ConnectSchema:
+        """Return the schema of rows, with some columns' schemas replaced."""
+        instead = dict(deviations)
+        return ConnectSchema(
+            "struct",
+            optional=self.optional,
+            name=self.name,
+            fields=tuple(
+                (column.field, instead.get(i, column.schema))
+                for i, column in enumerate(self.columns)
+            ),
+        )

@@ -1,0 +1,76 @@
+"""``column.propagate.source.type``: the type of a column as the PostgreSQL JDBC driver tells it.
+
+The parameters ``__debezium.source.column.*`` of a field's schema. Length and scale are the
+precision, display size and scale that the driver derives from type and modifier.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pglogical_cdc.events import Column, TableCatalog
+from pglogical_cdc.formatters.wire.wire_type import WireType
+
+__all__ = ("length_and_scale", "source_type_name", "source_type_parameters")
+
+_UNBOUNDED: Final = 2147483647
+_FIXED: Final = {
+    "bool": (1, 0),
+    "char": (1, 0),
+    "int2": (5, 0),
+    "int4": (10, 0),
+    "int8": (19, 0),
+    "oid": (10, 0),
+    "float4": (8, 8),
+    "float8": (17, 17),
+    "date": (13, 0),
+}
+_TIME_SIZES: Final = {"time": 8, "timetz": 14, "timestamp": 22, "timestamptz": 28}
+"""Characters without the fraction."""
+_INTERVAL_SIZE: Final = 49
+_NUMERIC_DIGITS: Final = 131_089
+"""What Debezium takes where numeric has no precision: the digits that a value can have."""
+
+
+def source_type_parameters(
+    column: Column, catalog: TableCatalog | None, wire_type: WireType
+) -> tuple[tuple[str, str], ...]:
+    """Return the parameters that tell a column's type."""
+    length, scale = length_and_scale(wire_type)
+    return (
+        ("__debezium.source.column.type", source_type_name(column, catalog).upper()),
+        ("__debezium.source.column.length", str(length)),
+        ("__debezium.source.column.scale", str(scale)),
+        ("__debezium.source.column.name", column.name),
+    )
+
+
+def source_type_name(column: Column, catalog: TableCatalog | None) -> str:
+    """Return the name of a column's own type, of a domain the domain's."""
+    found = None if catalog is None else catalog.types.get(column.type_oid)
+    name = column.type_name if found is None else found.name
+    return "" if name is None else name
+
+
+def length_and_scale(wire_type: WireType) -> tuple[int, int]:
+    """Return the length and the scale that Debezium takes a column to have."""
+    name, modifier = wire_type.name, wire_type.modifier
+    if wire_type.kind == "b" and name is not None:
+        if name in _FIXED:
+            return _FIXED[name]
+        if name == "numeric":
+            if modifier < 4:
+                return _NUMERIC_DIGITS, 0
+            return (modifier - 4) >> 16 & 0xFFFF, (modifier - 4) & 0x7FF
+        if name in ("varchar", "bpchar") and modifier >= 4:
+            return modifier - 4, 0
+        if name in ("bit", "varbit") and modifier >= 0:
+            return modifier, 0
+        if name in _TIME_SIZES:
+            digits = 6 if modifier < 0 else modifier
+            # The point takes a character; for one digit the driver counts three in all.
+            size = 0 if digits == 0 else 3 if digits == 1 else digits + 1
+            return _TIME_SIZES[name] + size, digits
+        if name == "interval":
+            return _INTERVAL_SIZE, 6 if modifier < 0 else modifier & 0xFFFF
+    return _UNBOUNDED, 0
