@@ -5,6 +5,8 @@ Reads the built-in ``pgoutput`` plugin of logical replication; no server extensi
 
 from __future__ import annotations
 
+from types import FunctionType as _FunctionType
+
 from pglogical_cdc.absent import NOT_SENT, UNCHANGED
 from pglogical_cdc.errors import (
     CdcError,
@@ -15,6 +17,7 @@ from pglogical_cdc.errors import (
     OffsetStoreError,
     ProtocolError,
     PublicationNotFoundError,
+    RecordFormatError,
     SinkError,
     SlotGapError,
     SlotInUseError,
@@ -42,6 +45,7 @@ from pglogical_cdc.events import (
     SchemaChange,
     SnapshotRead,
     TableCatalog,
+    Tombstone,
     Transaction,
     Truncate,
     Update,
@@ -55,6 +59,7 @@ from pglogical_cdc.formatters import (
     UnwrappedFormatter,
 )
 from pglogical_cdc.lsn import LSN
+from pglogical_cdc.parsers import DebeziumParser, parse_debezium
 from pglogical_cdc.pipeline import Pipeline, Transform
 from pglogical_cdc.replication import (
     ReaderEvent,
@@ -63,6 +68,13 @@ from pglogical_cdc.replication import (
     TransactionChanges,
 )
 from pglogical_cdc.sinks import FileSink, Sink, StdoutSink
+from pglogical_cdc.transforms import (
+    ExcludeColumns,
+    HashColumns,
+    IncludeColumns,
+    MaskColumns,
+    TruncateColumns,
+)
 
 __version__ = "0.1.0.dev0"
 
@@ -83,6 +95,7 @@ __all__ = (
     "SnapshotRead",
     "LogicalMessage",
     "SchemaChange",
+    "Tombstone",
     "Transaction",
     "Relation",
     "Column",
@@ -98,6 +111,14 @@ __all__ = (
     "UnwrappedFormatter",
     "DmsFormatter",
     "Tombstones",
+    "parse_debezium",
+    "DebeziumParser",
+    # transforms
+    "IncludeColumns",
+    "ExcludeColumns",
+    "MaskColumns",
+    "HashColumns",
+    "TruncateColumns",
     # sinks and pipeline
     "Sink",
     "FileSink",
@@ -113,6 +134,7 @@ __all__ = (
     "UnknownRelationError",
     "MessageTooLargeError",
     "ValueDecodeError",
+    "RecordFormatError",
     "SourceError",
     "ConnectionLostError",
     "SlotInUseError",
@@ -132,6 +154,6 @@ __all__ = (
 for _name in __all__:
     _object = globals()[_name]
     # Python 3.10 takes Callable[...] for a type.
-    if isinstance(_object, type) and not hasattr(_object, "__origin__"):
+    if isinstance(_object, type | _FunctionType) and not hasattr(_object, "__origin__"):
         _object.__module__ = __name__
-del _name, _object
+del _FunctionType, _name, _object
