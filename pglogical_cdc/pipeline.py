@@ -173,7 +173,6 @@ class Pipeline:
         self._last: Change | None = None
         """The last change of the open transaction: its commit may still give records."""
         self._transaction: Transaction | None = None
-        self._begun = False
         self._counts: dict[tuple[str, str], int] = {}
         self._next_heartbeat = 0.0
 
@@ -244,7 +243,7 @@ class Pipeline:
         transaction = change.transaction
         if transaction is not self._transaction:
             self._end_transaction(next_has_come=True)
-            self._transaction = transaction
+            self._begin_transaction(transaction)
         for each in self._transformed(change):
             self._write_change(each)
         if self._waiting_since is None:
@@ -265,23 +264,26 @@ class Pipeline:
         if formatter is None:
             self._write((change,))
             return
-        if self._transaction is not None and not self._begun:
-            self._begun = True
-            self._write(formatter.begin(self._transaction))
         if isinstance(change, RowChange) and not isinstance(change, (SchemaChange, SnapshotRead)):
             table = change.schema, change.table
             self._counts[table] = self._counts.get(table, 0) + 1
         self._write(formatter.format(change))
+
+    def _begin_transaction(self, transaction: Transaction | None) -> None:
+        self._transaction = transaction
+        # Whatever the transforms leave of it: what the stream had is what is marked.
+        if self._formatter is not None and transaction is not None:
+            self._write(self._formatter.begin(transaction))
 
     def _end_transaction(self, *, next_has_come: bool = False) -> bool:
         """Write what closes the open transaction, if it has ended; tell whether it has."""
         transaction = self._transaction
         if transaction is None or (transaction.end_lsn is None and not next_has_come):
             return False
-        if self._formatter is not None and self._begun:
+        if self._formatter is not None:
             self._write(self._formatter.commit(transaction, self._counts))
         self._complete, self._last = self._last or self._complete, None
-        self._transaction, self._begun, self._counts = None, False, {}
+        self._transaction, self._counts = None, {}
         return True
 
     # -- records

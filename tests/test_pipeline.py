@@ -318,9 +318,17 @@ def test_nothing_at_all() -> None:
 def test_a_transform_that_drops_everything_still_moves_the_slot() -> None:
     server = Server()
     tape = Tape([*server.transaction(1), None, *server.transaction(1, 1), None])
+    assert run(tape, transforms=[lambda change: None]) == ["ack 1", "ack 2", "close"]
+
+
+def test_a_transaction_is_marked_whatever_transforms_leave_of_it() -> None:
+    server = Server()
+    tape = Tape([*server.transaction(1), None])
     assert run(tape, formatter=Marking(), transforms=[lambda change: None]) == [
+        "write begin",
+        "write commit()",
+        "flush",
         "ack 1",
-        "ack 2",
         "close",
     ]
 
