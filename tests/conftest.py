@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ()
 
 _DEFAULT: Final = "14,15,16,17,18"
+_OPTIONAL: Final = {"slow", "conformance"}
+"""Markers of tests that an option of the same name chooses."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "(default: PGLOGICAL_CDC_PG, else all numbered ones)",
     )
     group.addoption("--slow", action="store_true", help="run the slow tests too")
+    group.addoption(
+        "--conformance",
+        action="store_true",
+        help="run the tests beside the real Debezium too (extra conformance, a JDK)",
+    )
+    group.addoption("--seeds", default="1", help="seeds of random tables, with commas (default: 1)")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -47,14 +55,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    dropped = {item for item in items if _is_out(item, slow=bool(config.getoption("--slow")))}
+    chosen = {name for name in _OPTIONAL if config.getoption(f"--{name}")}
+    dropped = {item for item in items if _is_out(item, chosen)}
     if dropped:
         config.hook.pytest_deselected(items=list(dropped))
         items[:] = [item for item in items if item not in dropped]
 
 
-def _is_out(item: pytest.Item, *, slow: bool) -> bool:
-    if not slow and item.get_closest_marker("slow") is not None:
+def _is_out(item: pytest.Item, chosen: set[str]) -> bool:
+    if any(item.get_closest_marker(name) is not None for name in _OPTIONAL - chosen):
         return True
     marker = item.get_closest_marker("pg")
     if marker is None or not isinstance(item, pytest.Function):

