@@ -1,0 +1,195 @@
+"""The page of Debezium's quirks: how it is made.
+
+``python -m tests.quirks.page`` writes it anew, from a server of version 18.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pglogical_cdc import Change, DebeziumFormatter
+from tests.quirks.cases import BENT, STOPPING, Quirk
+from tests.reading import make_slot, read
+from tests.servers import Database, new_database, run_server
+
+__all__ = ("PAGE", "changes_of", "lines_of", "sections_of_page")
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "reference" / "debezium_quirks.md"
+_SHORT: Final = 60
+
+_HEAD: Final = """\
+# Debezium's quirks
+
+By default `DebeziumFormatter` writes what Debezium 3.6.3 writes, byte for byte, also where that is
+not what was in the row. `faithful=True` writes the true value, keeps NULL, and leaves out what the
+server did not send. Where Debezium stops, a record comes all the same.
+
+The examples are made by `python -m tests.quirks.page`; the tests check them on live servers, and
+`pytest --conformance` checks beside the real connector that what is said to be its output is.
+"""
+
+_SECTIONS: Final = (
+    (
+        "What stops Debezium",
+        "After such an input the connector delivers nothing more, and after a restart it meets it "
+        "again.",
+        STOPPING,
+    ),
+    (
+        "What Debezium loses or bends",
+        "By default these records are the connector's, byte for byte.",
+        BENT,
+    ),
+)
+
+_FOOT: Final = """
+## What is not the same
+
+Where the records of Debezium cannot be had, or have nothing that a consumer could use:
+
+- **Identities of Java objects.** Beside the arrays of arrays of text above: with transaction
+  metadata the data collections of an END record name each logical decoding message by one. Here it
+  is the topic of messages, once for each message; `faithful=True` counts them in one entry.
+- **The key of a table that is gone** before its rows are read: see above.
+- **A truncated or masked `hstore`.** Debezium cuts its JSON, which then is none. Here columns that
+  are no characters are left alone.
+- **A truncated surrogate pair.** Debezium counts UTF-16 units and may leave half a character, which
+  is no text in UTF-8. Here such a character is left out as a whole.
+- **Digits of floating point numbers** are those of Java 17. From Java 19 on some numbers have a
+  digit less (JDK-4511638); both are the same number.
+- **Transactions without changes.** PostgreSQL 14 sends them, and Debezium marks them with BEGIN and
+  END; here what has no change is nothing.
+- **The connector's clock**: `ts_ms`, `ts_us` and `ts_ns` of the envelope, not those of `source`.
+
+What else is worth knowing:
+
+- `replace_null_with_default=False` leaves `source.snapshot` null in the stream, as the converter's
+  option does there.
+- `include.schema.comments` has no effect on streamed records, and is no option here.
+- `schema.refresh.mode` is none either: a change of a table is seen where it happened.
+- The topic of messages has a dot before `message`, whatever `topic_delimiter` is.
+- `ExtractChangedRecordState` counts a bit string as changed in every update.
+- Of several `column.*` options Debezium takes one for a column, and truncation before masking. Here
+  transforms are applied one after the other.
+- `message_key_columns` outside the replica identity: the server does not send them of a deleted
+  row. By default they are null or zero in that key, `faithful=True` leaves them out.
+- A mask stands for NULL as well. Masks, hashes and truncation are also applied to the placeholder
+  of an unchanged value, but with `faithful=True`.
+"""
+
+
+def changes_of(database: Database, slot: str, quirk: Quirk) -> list[Change]:
+    """Run a quirk's SQL, return its changes, and drop what it has made.
+
+    Args:
+        database: with the extension hstore, the publication ``pub``, and the slot.
+        slot: name of the slot.
+        quirk: the quirk.
+    """
+    database.execute(quirk.ddl)
+    for statement in quirk.sql.split(";"):
+        database.execute(statement)
+    if quirk.afterwards:
+        database.execute(quirk.afterwards)
+    try:
+        return read(database, slot)
+    finally:
+        database.execute("DROP TABLE IF EXISTS p; DROP TYPE IF EXISTS mood CASCADE")
+
+
+def lines_of(quirk: Quirk, changes: Sequence[Change], *, faithful: bool = False) -> list[str]:
+    """Return the last records that a formatter makes of the changes, as the page shows them."""
+    formatter = DebeziumFormatter(topic_prefix="dbz", faithful=faithful, **quirk.options)
+    records = [record for change in changes for record in formatter.format(change)]
+    shown = [
+        (record.key, record.value)
+        for record in records
+        if record.value is not None or quirk.shown > 1
+    ]
+    return [_line(key, value) for key, value in shown[-quirk.shown :]]
+
+
+def _line(key: bytes | None, value: bytes | None) -> str:
+    shown_key = "null" if key is None else _compact(json.loads(key))
+    if value is None:
+        return f"{shown_key}: tombstone"
+    payload = json.loads(value)
+    row = {image: payload[image] for image in ("before", "after") if payload[image] is not None}
+    return f"{shown_key}: {_compact(row)}"
+
+
+def _compact(content: Any) -> str:
+    return json.dumps(_shortened(content), ensure_ascii=False, separators=(",", ":"))
+
+
+def _shortened(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {name: _shortened(value) for name, value in content.items()}
+    if isinstance(content, list):
+        items = [_shortened(item) for item in content]
+        return items if len(items) <= _SHORT else [*items[:3], "…"]
+    if isinstance(content, str) and len(content) > _SHORT:
+        return content[:20] + "…"
+    return content
+
+
+def _section(quirk: Quirk, default: Sequence[str], faithful: Sequence[str]) -> str:
+    statements = f"{quirk.ddl}; {quirk.sql}; {quirk.afterwards}".rstrip("; ")
+    code = re.sub(r"; *", ";\n", statements)
+    options = ", ".join(f"`{name}={value!r}`" for name, value in quirk.options.items())
+    given = f"With {options}:\n\n" if options else ""
+    blocks = (
+        f"By default:\n\n```text\n{_joined(default)}\n```\n\n"
+        f"With `faithful=True`:\n\n```text\n{_joined(faithful)}\n```"
+        if default != faithful
+        else f"With and without `faithful=True`:\n\n```text\n{_joined(default)}\n```"
+    )
+    return f"\n### {quirk.name}\n\n{quirk.text}\n\n```sql\n{code};\n```\n\n{given}{blocks}\n"
+
+
+def _joined(lines: Sequence[str]) -> str:
+    return "\n".join(lines)
+
+
+def _page(sections: Sequence[tuple[str, str, Sequence[str]]], foot: str) -> str:
+    parts = [f"\n## {title}\n\n{text}\n" + "".join(cases) for title, text, cases in sections]
+    return _HEAD + "".join(parts) + foot
+
+
+def sections_of_page() -> dict[str, tuple[list[str], list[str]]]:
+    """Read, by the name of each quirk, what the page shows by default and of `faithful`."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for section in PAGE.read_text(encoding="utf-8").split("\n### ")[1:]:
+        name = section.splitlines()[0]
+        blocks = re.findall(r"```text\n(.*?)\n```", section, re.DOTALL)
+        if blocks:
+            found[name] = blocks[0].splitlines(), blocks[-1].splitlines()
+    return found
+
+
+def main() -> None:
+    """Write the page."""
+    with run_server("18") as server, new_database(server) as database:
+        slot = f"quirks_{uuid.uuid4().hex[:12]}"
+        make_slot(database, slot, "CREATE EXTENSION hstore")
+        sections = [
+            (title, text, [_made(database, slot, quirk) for quirk in quirks])
+            for title, text, quirks in _SECTIONS
+        ]
+    PAGE.write_text(_page(sections, _FOOT), encoding="utf-8")
+    sys.stdout.write(f"{len(STOPPING) + len(BENT)} quirks written to {PAGE}\n")
+
+
+def _made(database: Database, slot: str, quirk: Quirk) -> str:
+    changes = changes_of(database, slot, quirk)
+    return _section(quirk, lines_of(quirk, changes), lines_of(quirk, changes, faithful=True))
+
+
+if __name__ == "__main__":
+    main()
