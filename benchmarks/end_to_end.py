@@ -59,6 +59,9 @@ CONTESTANTS: Final[dict[str, Callable[[cdc.ReplicationReader], int]]] = {
     "typed changes": _changes,
     "one column of each row": _one_column,
     "Debezium JSON": _formatted(cdc.DebeziumFormatter(topic_prefix="bench")),
+    "Debezium JSON with schemas": _formatted(
+        cdc.DebeziumFormatter(topic_prefix="bench", schemas_enable=True)
+    ),
     "unwrapped JSON": _formatted(cdc.UnwrappedFormatter(topic_prefix="bench")),
     "DMS JSON": _formatted(cdc.DmsFormatter(message_format="json-unformatted")),
 }

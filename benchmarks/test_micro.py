@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -15,6 +16,7 @@ from pglogical_cdc.formatters import (
     Formatter,
     UnwrappedFormatter,
 )
+from pglogical_cdc.parsers import DebeziumParser
 from pglogical_cdc.postgres import PsycopgLoaders
 from pglogical_cdc.protocol import Message, PgoutputParser, RelationMessage
 
@@ -78,15 +80,44 @@ def test_decode_all_columns(benchmark: BenchmarkFixture, payloads: list[bytes]) 
     "formatter",
     [
         DebeziumFormatter(topic_prefix="bench"),
+        DebeziumFormatter(topic_prefix="bench", schemas_enable=True),
         UnwrappedFormatter(topic_prefix="bench"),
         DmsFormatter(message_format="json-unformatted"),
     ],
-    ids=lambda formatter: type(formatter).__name__,
+    ids=["Debezium", "Debezium with schemas", "unwrapped", "DMS"],
 )
 def test_format(benchmark: BenchmarkFixture, payloads: list[bytes], formatter: Formatter) -> None:
     changes = _assemble(_parse(payloads))
 
     def run() -> int:
         return sum(len(formatter.format(change)) for change in changes)
+
+    assert benchmark(run) == ROWS
+
+
+def _rows_by_hand(changes: Sequence[Change]) -> int:
+    """Make what most programs make: JSON of the rows' Python values, without envelope or key."""
+    texts = [
+        json.dumps(dict(change.after), default=str, separators=(",", ":"))
+        for change in changes
+        if change.after is not None
+    ]
+    return len(texts)
+
+
+def test_rows_by_hand(benchmark: BenchmarkFixture, payloads: list[bytes]) -> None:
+    assert _on_fresh_rows(benchmark, _rows_by_hand, payloads) == ROWS
+
+
+@pytest.mark.parametrize("schemas", [False, True], ids=["plain", "with schemas"])
+def test_read_back(benchmark: BenchmarkFixture, payloads: list[bytes], schemas: bool) -> None:
+    formatter = DebeziumFormatter(topic_prefix="bench", schemas_enable=schemas)
+    records = [
+        record for change in _assemble(_parse(payloads)) for record in formatter.format(change)
+    ]
+    parser = DebeziumParser()
+
+    def run() -> int:
+        return len([parser.parse(record.value, record.key) for record in records])
 
     assert benchmark(run) == ROWS

@@ -213,14 +213,17 @@ _FLOAT8: Final = _PLAIN["double"]
 _TEXT: Final = _PLAIN["string"]
 _NUMERIC: Final = PostgresType("numeric", str)
 _BIGINT: Final = range(-(1 << 63), 1 << 63)
+_BY_CLASS: Final[Mapping[type, PostgresType]] = {
+    bool: _BOOL,
+    float: _FLOAT8,
+    str: _TEXT,
+    list: _JSONB,
+    dict: _JSONB,
+}
 
 
 def type_of_json(value: Any) -> PostgresType:
     """Return the type that a JSON value other than null has by itself."""
-    if isinstance(value, bool):
-        return _BOOL
-    if isinstance(value, int):
+    if type(value) is int:
         return _INT8 if value in _BIGINT else _NUMERIC
-    if isinstance(value, float):
-        return _FLOAT8
-    return _TEXT if isinstance(value, str) else _JSONB
+    return _BY_CLASS[type(value)]
