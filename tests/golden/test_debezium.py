@@ -60,6 +60,18 @@ def test_every_record_of_the_first_run_is_debeziums(
     _compare(configuration, first_run_records(name), changes, report_compared)
 
 
+def test_heartbeats_are_debeziums() -> None:
+    formatter = formatter_for(CONFIGURATIONS["heartbeat"])
+    compared = 0
+    for record in debezium_records("heartbeat"):
+        if record["topic"] == "__debezium-heartbeat.dbz":
+            compared += 1
+            time = json.loads(record["value"])["ts_ms"]
+            [ours] = formatter.heartbeat(time * 1_000_000 + 999_999)
+            assert differences([ours], [record]) == []
+    assert compared > 10
+
+
 def test_nothing_is_left_out() -> None:
     # A heartbeat and a row of a snapshot are all that is not compared.
     for name in CONFIGURATIONS:
