@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from attrs import field
+
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import RecordFormatError
 
-__all__ = ("ConnectJson", "ConnectRecord", "json_type")
+__all__ = ("ConnectJson", "ConnectRecord", "is_text", "json_type")
 
 _HEAD: Final = '{"schema":'
 _PAYLOAD: Final = ',"payload":'
@@ -27,6 +29,11 @@ _JSON_TYPES: Final[Mapping[type, str]] = {
 }
 
 
+def is_text(text: str) -> bool:
+    """Tell whether a string of JSON can be encoded: an escape may be half a surrogate pair."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def json_type(value: object) -> str:
     """Return what a value is called in JSON, for messages of errors."""
     return _JSON_TYPES[type(value)]
@@ -36,9 +43,9 @@ def json_type(value: object) -> str:
 class ConnectRecord:
     """A key or a value, taken apart."""
 
-    payload: Any
-    schema: Mapping[str, Any] | None
-    """None if the JSON came without one. The same text gives the same object."""
+    payload: Any = field(repr=False)
+    schema: Mapping[str, Any] | None = field(repr=False)
+    """None if the JSON came without one."""
 
 
 class ConnectJson:
@@ -80,6 +87,11 @@ class ConnectJson:
             raise RecordFormatError(
                 self._format, f"JSON in the {what}", f"something else at character {error.pos}"
             ) from None
+        except ValueError:
+            # Python reads no integer of more than 4300 digits.
+            raise RecordFormatError(
+                self._format, f"JSON in the {what}", "a number that is too long to read"
+            ) from None
         except RecursionError:
             raise RecordFormatError(
                 self._format, f"JSON in the {what}", "nesting that is too deep to read"
@@ -91,7 +103,10 @@ class ConnectJson:
             if text.startswith(head):
                 if position:
                     self._recent.insert(0, self._recent.pop(position))
-                return ConnectRecord(json.loads(text[len(head) : -1]), schema)
+                try:
+                    return ConnectRecord(json.loads(text[len(head) : -1]), schema)
+                except json.JSONDecodeError:
+                    return None
         try:
             schema, end = self._decoder.raw_decode(text, len(_HEAD))
             head = text[: end + len(_PAYLOAD)]

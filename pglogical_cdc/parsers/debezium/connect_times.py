@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -29,14 +29,16 @@ _INFINITE_DAYS: Final = {
     2_147_483_647: "infinity",
     -2_147_483_648: "-infinity",
 }
-_INFINITE_TIMESTAMPS: Final = {
-    9_223_372_036_825_200_000: "infinity",
-    -9_223_372_036_832_400_000: "-infinity",
-    9_223_372_036_825_200: "infinity",
-    -9_223_372_036_832_400: "-infinity",
+_ENDS: Final = {
     9_223_372_036_854_775_807: "infinity",
     -9_223_372_036_854_775_808: "-infinity",
 }
+_INFINITE_TIMESTAMPS: Final[Mapping[int, Mapping[int, str]]] = {
+    1_000: {9_223_372_036_825_200: "infinity", -9_223_372_036_832_400: "-infinity", **_ENDS},
+    1: {9_223_372_036_825_200_000: "infinity", -9_223_372_036_832_400_000: "-infinity", **_ENDS},
+    -1_000: _ENDS,
+}
+"""By unit, as for `timestamp_text`."""
 
 
 def _civil(days: int) -> tuple[str, str]:
@@ -82,10 +84,17 @@ def time_text(unit: int) -> Callable[[Any], str]:
 
 
 def timestamp_text(unit: int) -> Callable[[Any], str]:
-    """Return what makes the text of a ``timestamp`` in units since 1970-01-01."""
+    """Return what makes the text of a ``timestamp`` in units since 1970-01-01.
+
+    Args:
+        unit: microseconds of a unit, or if negative how many units a microsecond has: milliseconds,
+            microseconds or nanoseconds.
+    """
+
+    known = _INFINITE_TIMESTAMPS[unit]
 
     def to_text(value: Any) -> str:
-        infinite = _INFINITE_TIMESTAMPS.get(value)
+        infinite = known.get(value)
         if infinite is not None:
             return infinite
         days, rest = divmod(_microseconds(value, unit), _DAY)
@@ -146,7 +155,10 @@ _ISO_INTERVAL: Final = re.compile(
 
 
 def duration_text(value: Any) -> str:
-    """Return the text of an ``interval`` in microseconds."""
+    """Return the text of an ``interval`` in microseconds.
+
+    The last number stands for all that are greater, and in a faithful record for infinity.
+    """
     sign = "-" if value < 0 else ""
     return f"{sign}{_clock(abs(value))}"
 

@@ -6,15 +6,17 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
+from attrs import field
+
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import RecordFormatError
 from pglogical_cdc.lsn import LSN
-from pglogical_cdc.parsers.debezium.connect_json import ConnectRecord, json_type
+from pglogical_cdc.parsers.debezium.connect_json import ConnectRecord, is_text, json_type
 from pglogical_cdc.parsers.debezium.unwrapped import as_envelope
 
-__all__ = ("Envelope", "Headers", "not_debezium", "read_envelope")
+__all__ = ("Envelope", "RecordHeaders", "not_debezium", "read_envelope")
 
-Headers: TypeAlias = Iterable[tuple[str, "bytes | str | None"]]
+RecordHeaders: TypeAlias = Iterable[tuple[str, "bytes | str | None"]]
 
 _NAMES_SHOWN: Final = 10
 _CONNECTOR: Final = "postgresql"
@@ -31,11 +33,11 @@ class Envelope:
     """An event around its rows."""
 
     op: str
-    source: Mapping[str, Any]
-    before: Mapping[str, Any] | None
-    after: Mapping[str, Any] | None
-    message: Mapping[str, Any] | None
-    row_schema: Mapping[str, Any] | None
+    source: Mapping[str, Any] = field(repr=False)
+    before: Mapping[str, Any] | None = field(repr=False)
+    after: Mapping[str, Any] | None = field(repr=False)
+    message: Mapping[str, Any] | None = field(repr=False)
+    row_schema: Mapping[str, Any] | None = field(repr=False)
     """Schema of the rows; None without schemas."""
     total_order: int
     is_unwrapped: bool
@@ -65,29 +67,31 @@ class Envelope:
         try:
             first, _ = json.loads(text)
             return None if first is None else LSN(int(first))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, ArithmeticError, RecursionError):
             raise not_debezium("two numbers in source.sequence", "something else") from None
 
-    def number(self, field: str) -> int | None:
+    def number(self, name: str) -> int | None:
         """Return a number from 0 on in `source`, or None."""
-        found = self.source.get(field)
+        found = self.source.get(name)
         if found is None:
             return None
         if type(found) is not int or found not in _LONGS:
-            raise not_debezium(f"a number from 0 on as source.{field}", json_type(found))
+            raise not_debezium(f"a number from 0 on as source.{name}", json_type(found))
         return found
 
-    def text(self, field: str) -> str:
+    def text(self, name: str) -> str:
         """Return a string in `source`, empty if it is not there."""
-        found = self.source.get(field)
+        found = self.source.get(name)
         if found is None:
             return ""
         if not isinstance(found, str):
-            raise not_debezium(f"a string as source.{field}", json_type(found))
+            raise not_debezium(f"a string as source.{name}", json_type(found))
+        if not is_text(found):
+            raise not_debezium(f"text as source.{name}", "half a character")
         return found
 
 
-def read_envelope(value: ConnectRecord, headers: Headers) -> Envelope:
+def read_envelope(value: ConnectRecord, headers: RecordHeaders) -> Envelope:
     """Read the value of a record: an envelope, or a row that was taken out of one.
 
     Raises:
@@ -101,7 +105,8 @@ def read_envelope(value: ConnectRecord, headers: Headers) -> Envelope:
     if not is_unwrapped:
         row_schema = None if value.schema is None else _field(value.schema, "after")
     else:
-        name = None if value.schema is None else value.schema.get("name")
+        given = None if value.schema is None else value.schema.get("name")
+        name = given if isinstance(given, str) else None
         found = as_envelope(content, name, [(key, _decoded(text)) for key, text in headers])
         if found is None:
             raise not_debezium(
@@ -135,9 +140,9 @@ def _total_order(block: Mapping[str, Any]) -> int:
 def _field(schema: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     """Return the schema of a field of a struct."""
     fields = schema.get("fields")
-    for field in fields if isinstance(fields, list) else ():
-        if isinstance(field, dict) and field.get("field") == name:
-            return field
+    for each in fields if isinstance(fields, list) else ():
+        if isinstance(each, dict) and each.get("field") == name:
+            return each
     return None
 
 
@@ -152,7 +157,7 @@ def _decoded(text: bytes | str | None) -> Any:
     """Return the value of a header: JSON, or the text as it stands."""
     try:
         return None if text is None else json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text if isinstance(text, str) else (text or b"").decode(errors="replace")
 
 

@@ -33,15 +33,16 @@ def is_key_image(shape: Shape, key: Shape, payload: Mapping[str, Any]) -> bool:
 
 
 def _is_empty(column: Described, value: Any) -> bool:
-    if value is None:
+    # What is masked says nothing of the row.
+    if value is None or column.altered:
         return True
-    if column.default is not None and column.type.to_text(value) == column.default:
+    if column.default is not None and column.type.text(value) == column.default:
         return True
     if isinstance(value, str):
         return _ZERO.fullmatch(value) is not None
     if isinstance(value, dict):
-        # hstore; numeric without a scale; point
-        if not value or value.get("value") == "AA==":
+        # hstore; numeric without a scale; sparsevec; point
+        if not value or value.get("value") == "AA==" or value.get("dimensions") == 0:
             return True
         return value.get("x") == 0 and value.get("y") == 0
     return not value

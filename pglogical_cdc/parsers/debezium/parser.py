@@ -28,7 +28,12 @@ from pglogical_cdc.formatters.option_check import check_option
 from pglogical_cdc.formatters.wire.binary import BinaryMode
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.parsers.debezium.connect_json import ConnectJson, ConnectRecord, json_type
-from pglogical_cdc.parsers.debezium.envelope import Envelope, Headers, not_debezium, read_envelope
+from pglogical_cdc.parsers.debezium.envelope import (
+    Envelope,
+    RecordHeaders,
+    not_debezium,
+    read_envelope,
+)
 from pglogical_cdc.parsers.debezium.old_image import is_key_image
 from pglogical_cdc.parsers.debezium.placeholder import Placeholder
 from pglogical_cdc.parsers.debezium.shapes import Shape, Shapes
@@ -49,13 +54,20 @@ class DebeziumParser:
 
     What the JSON does not have:
 
-    - **The LSN of the commit.** The transaction of an event has the event's own LSN in its place,
-      so that positions are the same at every reading and ascend as the stream did. Two events of
-      one LSN (rows of one COPY) are told apart only by ``transaction.total_order``, which
-      ``provide.transaction.metadata`` adds.
+    - **The LSN of the commit.** A transaction has in its place the end of the one before it
+      (``source.sequence``), and an event has for its ordinal its LSN, or
+      ``transaction.total_order`` if ``provide.transaction.metadata`` adds that. So positions
+      ascend as the stream did and are the same at every reading, but they are not those that a
+      reader gives. Two events of one LSN (rows of one COPY) are told apart only by
+      ``total_order``. Without a sequence (the first transaction of a connector, snapshots,
+      unwrapped rows) the event's own LSN is all there is.
     - **Whether an old row is whole.** One of which only the key has values counts as the image of
       a key: its other columns are `NOT_SENT`.
     - **NULL in a column with a default**: Debezium writes the default.
+    - **Whether bits are of ``bit`` or ``varbit``**, and how many zeros were before them.
+    - **A placeholder that a transform has cut or hashed**: it is a value like any other.
+    - Without schemas, **which columns a table has**: one that an update or delete does not name,
+      and an earlier record did, counts as not sent.
     - ``cascade`` and ``restart_identity`` of a truncate: they are False.
 
     A parser keeps the versions of the tables that it has seen: use one for as long as you read.
@@ -90,7 +102,7 @@ class DebeziumParser:
         self,
         value: bytes | str | None,
         key: bytes | str | None = None,
-        headers: Headers = (),
+        headers: RecordHeaders = (),
     ) -> Change | Tombstone:
         """Return the event of one record.
 
@@ -98,6 +110,8 @@ class DebeziumParser:
 
         A row that ExtractNewRecordState has unwrapped is an event if its added fields, or
         `headers`, tell ``op`` and, unless the name of its schema does, ``schema`` and ``table``.
+        Members that are called as added fields are (``__op``, ``__lsn``, ``__source_name``) are no
+        columns. Without ``lsn`` all positions are 0/0.
 
         Args:
             value: the record's value: JSON, with or without its schema.
@@ -107,6 +121,7 @@ class DebeziumParser:
         Raises:
             RecordFormatError: the record is neither a change nor a message nor a tombstone
                 (heartbeats and transaction marks come on topics of their own), or it is damaged.
+            ValueDecodeError: a loader of `adapters` failed on the key of a tombstone.
         """
         identity = None if key is None else self._json.read("key", key)
         if identity is not None and identity.payload is None:
@@ -122,7 +137,11 @@ class DebeziumParser:
     # -- rows
 
     def _change(self, event: Envelope, identity: ConnectRecord | None) -> Change:
-        name = TableName(event.text("db"), event.text("schema"), event.text("table"))
+        name = TableName(
+            event.text("name"), event.text("db"), event.text("schema"), event.text("table")
+        )
+        if not name.table:
+            raise not_debezium("the name of a table as source.table", "none")
         images = [image for image in (event.before, event.after) if image is not None]
         if event.row_schema is not None:
             shape = self._shapes.of_schema(event.row_schema, unwrapped=event.is_unwrapped)
@@ -139,7 +158,7 @@ class DebeziumParser:
             key_shape = None if known is None else known.key
         table = self._tables.table(name, shape, key_shape)
         transaction = self._transaction_of(event)
-        start, order, relation = event.lsn, event.total_order, table.relation
+        start, order, relation = event.lsn, _ordinal(event), table.relation
         row = functools.partial(self._row, event, table, key)
         if event.op == "c":
             return Insert(start, transaction, order, relation, row("after"))
@@ -192,7 +211,7 @@ class DebeziumParser:
             return LogicalMessage(
                 event.lsn,
                 self._transaction_of(event),
-                event.total_order,
+                _ordinal(event),
                 prefix,
                 self._bytes(content),
                 event.text("db"),
@@ -210,22 +229,30 @@ class DebeziumParser:
         return base64.b64decode(content, altchars, validate=True)
 
     def _transaction_of(self, event: Envelope) -> Transaction | None:
-        xid, start = event.xid, event.lsn
+        xid = event.xid
         if xid is None:
             return None
+        previous = event.previous_end_lsn
+        commit = event.lsn if previous is None else previous
         last = self._transaction
-        if last is None or (last.xid, last.commit_lsn) != (xid, start):
-            origin = event.text("origin") or None
+        if last is None or (last.xid, last.commit_lsn) != (xid, commit):
             origin_lsn = event.number("origin_lsn")
             last = self._transaction = Transaction(
                 xid,
-                start,
+                commit,
                 event.timestamp,
-                previous_end_lsn=event.previous_end_lsn,
-                origin=origin,
+                previous_end_lsn=previous,
+                origin=event.text("origin") or None,
                 origin_lsn=None if origin_lsn is None else LSN(origin_lsn),
             )
         return last
+
+
+def _ordinal(event: Envelope) -> int:
+    """Return what orders an event in its transaction."""
+    if event.total_order or event.op == "r" or event.previous_end_lsn is None:
+        return event.total_order
+    return event.lsn
 
 
 def _snapshot(event: Envelope) -> SnapshotMarker:
@@ -239,7 +266,7 @@ _parser = functools.cache(DebeziumParser)
 def parse_debezium(
     value: bytes | str | None,
     key: bytes | str | None = None,
-    headers: Headers = (),
+    headers: RecordHeaders = (),
 ) -> Change | Tombstone:
     """Return the event of one of Debezium's records, by a `DebeziumParser` with default options.
 

@@ -8,16 +8,18 @@ from typing import Any, Final, TypeAlias
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import RecordFormatError
+from pglogical_cdc.parsers.debezium.connect_json import is_text
 from pglogical_cdc.parsers.debezium.connect_values import PostgresType, postgres_type, type_of_json
 from pglogical_cdc.parsers.debezium.unwrapped import is_added
 
 __all__ = ("Described", "Shape", "Shapes")
 
-_UNKNOWN: Final = PostgresType("text", str)
+_UNKNOWN: Final = PostgresType("text", (str,), str)
 _REMEMBERED: Final = 1024
+_ALTERED: Final = frozenset(("masked", "truncateLength"))
 
 
-@record
+@record(unsafe_hash=True)
 class Described:
     """A column."""
 
@@ -26,6 +28,8 @@ class Described:
     not_null: bool = False
     default: str | None = None
     """The text of the default; None if there is none, or no schema tells."""
+    altered: bool = False
+    """Whether the connector has masked, hashed or cut the values."""
 
 
 Shape: TypeAlias = tuple[Described, ...]
@@ -41,6 +45,7 @@ class Shapes:
 
     def __init__(self) -> None:
         self._of_schemas: dict[int, tuple[Mapping[str, Any], Shape]] = {}
+        self._known: dict[Shape, Shape] = {}
         self._seen: dict[Hashable, Shape] = {}
 
     def of_schema(self, schema: Mapping[str, Any], *, unwrapped: bool = False) -> Shape:
@@ -62,12 +67,19 @@ class Shapes:
                 for field in schema["fields"]
                 if not (unwrapped and is_added(field["field"]))
             )
-        except (LookupError, TypeError, ValueError, AttributeError):
+            _check_names(shape)
+        except (
+            *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError),
+            RecursionError,
+        ):
             raise RecordFormatError(
                 "Debezium JSON", "the schema of a struct, as Kafka Connect writes it", "another"
             ) from None
+        # Another object may be the same schema.
+        shape = self._known.setdefault(shape, shape)
         if len(self._of_schemas) >= _REMEMBERED:
             self._of_schemas.clear()
+            self._known.clear()
         # An id is that of one object only as long as the object is there.
         self._of_schemas[id(schema)] = schema, shape
         return shape
@@ -107,8 +119,26 @@ def _has_shape(row: Mapping[str, Any], shape: Shape) -> bool:
 def _described(field: Mapping[str, Any]) -> Described:
     found = postgres_type(field)
     default = field.get("default")
-    text = None if default is None else found.to_text(default)
-    return Described(field["field"], found, not field.get("optional", False), text)
+    return Described(
+        name=field["field"],
+        type=found,
+        not_null=not field.get("optional", False),
+        default=None if default is None else found.text(default),
+        altered=not _ALTERED.isdisjoint(field.get("parameters") or ()),
+    )
+
+
+def _check_names(shape: Shape) -> None:
+    """Refuse what cannot be the columns of a table.
+
+    Raises:
+        ValueError, TypeError: a name is none, or that of another column as well.
+    """
+    names = [column.name for column in shape]
+    if not all(isinstance(name, str) and is_text(name) for name in names):
+        raise TypeError("a name is no text")
+    if len(set(names)) < len(names):
+        raise ValueError("two columns have one name")
 
 
 def _described_by(

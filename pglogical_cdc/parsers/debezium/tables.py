@@ -30,6 +30,8 @@ __all__ = ("Table", "TableName", "Tables")
 class TableName:
     """What a table is called."""
 
+    server: str
+    """``source.name``, the connector's topic prefix."""
     database: str
     schema: str
     table: str
@@ -90,7 +92,7 @@ class Tables:
 
     def key_row(self, shape: Shape, raw: Sequence[RawValue]) -> Row:
         """Return a row of nothing but a key, of a table that nobody names."""
-        return Row(self._relation(TableName("", "", ""), 0, shape, shape), raw)
+        return Row(self._relation(TableName("", "", "", ""), 0, shape, shape), raw)
 
     def _made(self, name: TableName, shape: Shape, key: Shape | None) -> Table:
         oid = self._oids.setdefault(name, len(self._oids) + 1)
@@ -159,8 +161,8 @@ class Tables:
         if what == "after" and self._placeholder.stands_for(value):
             return UNCHANGED
         try:
-            return column.type.to_text(value).encode()
-        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError):
+            return column.type.text(value).encode()
+        except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
             raise RecordFormatError(
                 "Debezium JSON",
                 f"a value of type {column.type.name} in {what}.{column.name}",

@@ -80,6 +80,31 @@ def test_what_follows_the_payload_is_not_overlooked(end: str) -> None:
         reader.read("value", good)
 
 
+def test_what_is_found_does_not_depend_on_what_was_read_before() -> None:
+    good = _text(SCHEMA, {"a": 1}, separators=(",", ":"))
+    twice = good[:-1] + ',"payload":{"a":2}}'
+    broken = good[:-2] + ",}}"
+    found = []
+    for reader in (ConnectJson("F"), ConnectJson("F")):
+        for _ in range(2):
+            assert reader.read("value", twice).payload == {"a": 2}
+            with pytest.raises(RecordFormatError) as caught:
+                reader.read("value", broken)
+            found.append(caught.value.found)
+            reader.read("value", good)
+    assert len(set(found)) == 1
+
+
+def test_a_number_that_python_does_not_read() -> None:
+    for text in ("9" * 5000, _text(SCHEMA, 1, separators=(",", ":"))[:-2] + "9" * 5000 + "}"):
+        with pytest.raises(RecordFormatError, match="too long to read"):
+            ConnectJson("F").read("value", text)
+
+
+def test_the_repr_shows_no_value() -> None:
+    assert "sesame" not in repr(ConnectJson("F").read("value", '{"pw":"sesame"}'))
+
+
 def test_the_types_of_json_have_names() -> None:
     values: tuple[object, ...] = (None, True, 1, 1.5, "a", [], {})
 

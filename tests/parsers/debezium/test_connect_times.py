@@ -62,6 +62,11 @@ def test_a_time_in_its_unit(unit: int, value: int, text: str) -> None:
         (1, 9_223_372_036_825_200_000, "infinity"),
         (1, -9_223_372_036_832_400_000, "-infinity"),
         (1000, 9_223_372_036_825_200, "infinity"),
+        (1000, 9_223_372_036_854_775_807, "infinity"),
+        (-1000, -9_223_372_036_854_775_808, "-infinity"),
+        # What is infinity in one unit is a time like others in another.
+        (1, 9_223_372_036_825_200, "2262-04-11 23:47:16.825200"),
+        (-1000, 9_223_372_036_825_200_000, "2262-04-11 23:47:16.825200"),
     ],
 )
 def test_a_timestamp_in_its_unit(unit: int, value: int, text: str) -> None:
@@ -104,6 +109,7 @@ def test_an_iso_interval(value: str, text: str) -> None:
 def test_an_interval_in_microseconds() -> None:
     assert duration_text(-90_000_001) == "-00:01:30.000001"
     assert duration_text(360_000_000_000) == "100:00:00"
+    assert duration_text(9_223_372_036_854_775_807) == "2562047788:00:54.775807"
 
 
 @pytest.mark.parametrize("to_text", [interval_text, iso_date_text, iso_timestamp_text("")])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -61,7 +62,7 @@ def _array(items: dict[str, Any]) -> dict[str, Any]:
 def test_a_value_by_its_schema(schema: dict[str, Any], value: Any, name: str, text: str) -> None:
     found = postgres_type(schema)
 
-    assert (found.name, found.to_text(value)) == (name, text)
+    assert (found.name, found.text(value)) == (name, text)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,38 @@ def test_a_value_by_its_schema(schema: dict[str, Any], value: Any, name: str, te
     ],
 )
 def test_every_digit_of_a_decimal_is_kept(scale: int, value: str, text: str) -> None:
-    assert postgres_type(_decimal(scale)).to_text(value) == text
+    assert postgres_type(_decimal(scale)).text(value) == text
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "bytes", "name": DECIMAL},
+        {"type": "bytes", "name": DECIMAL, "parameters": {"scale": "x"}},
+        {"type": "bytes", "name": DECIMAL, "parameters": {"scale": "99999999999999999999"}},
+        {"type": "bytes", "name": DECIMAL, "parameters": {"scale": float("inf")}},
+        _decimal(2, 1001),
+        _named("bytes", "io.debezium.data.Bits", length="-5"),
+        _named("bytes", "io.debezium.data.Bits", length="83886081"),
+        {},
+        {"type": "array"},
+    ],
+)
+def test_what_is_no_schema_is_refused(schema: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, ValueError, LookupError, ArithmeticError)):
+        postgres_type(schema)
+
+
+def test_the_same_schema_gives_the_same_type() -> None:
+    for schema in (
+        _decimal(2, 10),
+        _array(_decimal(3)),
+        _array(_array({"type": "string"})),
+        _named("bytes", "io.debezium.data.Bits", length="5"),
+    ):
+        first, second = postgres_type(schema), postgres_type(json.loads(json.dumps(schema)))
+        assert first == second
+        assert hash(first) == hash(second)
 
 
 def test_a_decimal_with_a_precision_is_a_numeric_with_one() -> None:
@@ -87,7 +119,7 @@ def test_a_decimal_with_a_precision_is_a_numeric_with_one() -> None:
 def test_a_decimal_of_any_scale() -> None:
     found = postgres_type(_named("struct", "io.debezium.data.VariableScaleDecimal"))
 
-    assert (found.name, found.to_text({"scale": 21, "value": "/w=="})) == (
+    assert (found.name, found.text({"scale": 21, "value": "/w=="})) == (
         "numeric",
         "-0.000000000000000000001",
     )
@@ -114,7 +146,7 @@ def test_an_array_by_its_schema(
 ) -> None:
     found = postgres_type(_array(items))
 
-    assert (found.name, found.to_text(value)) == (name, text)
+    assert (found.name, found.text(value)) == (name, text)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +164,7 @@ def test_an_array_by_its_schema(
 def test_a_value_without_schema(value: Any, name: str, text: str) -> None:
     found = type_of_json(value)
 
-    assert (found.name, found.to_text(value)) == (name, text)
+    assert (found.name, found.text(value)) == (name, text)
 
 
 def test_every_type_has_an_oid() -> None:

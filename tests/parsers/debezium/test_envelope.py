@@ -49,7 +49,10 @@ def test_the_end_of_the_transaction_before(sequence: str | None, expected: int |
     assert _read(source={"sequence": sequence}).previous_end_lsn == expected
 
 
-@pytest.mark.parametrize("sequence", ["[1]", '["a","b"]', "5", '["-1","2"]', '[[],"2"]'])
+@pytest.mark.parametrize(
+    "sequence",
+    ["[1]", '["a","b"]', "5", '["-1","2"]', '[[],"2"]', "[Infinity,1]", "[" * 100_000],
+)
 def test_another_sequence_is_refused(sequence: str) -> None:
     with pytest.raises(RecordFormatError, match="two numbers"):
         assert _read(source={"sequence": sequence}).previous_end_lsn
@@ -83,6 +86,22 @@ def test_headers_are_json_or_plain_text(text: bytes | str) -> None:
     record = ConnectRecord({"id": 1, "__table": "t"}, None)
 
     assert read_envelope(record, [("__op", text), ("other", None), ("odd", b"\xff")]).op == "c"
+
+
+def test_odd_headers_and_names_of_schemas_tell_nothing() -> None:
+    record = ConnectRecord({"id": 1}, {"name": 5})
+
+    with pytest.raises(RecordFormatError, match="op and source"):
+        read_envelope(record, [("__op", "[" * 100_000)])
+
+
+def test_half_a_character_is_no_name() -> None:
+    with pytest.raises(RecordFormatError, match="half a character"):
+        _read(source={"table": "t\ud800"}).text("table")
+
+
+def test_the_repr_shows_no_value() -> None:
+    assert "sesame" not in repr(_read(after={"pw": "sesame"}))
 
 
 def test_many_names_are_cut_short() -> None:

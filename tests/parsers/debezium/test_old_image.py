@@ -8,8 +8,8 @@ from pglogical_cdc.parsers.debezium.connect_values import PostgresType
 from pglogical_cdc.parsers.debezium.old_image import is_key_image
 from pglogical_cdc.parsers.debezium.shapes import Described
 
-TEXT = PostgresType("text", str)
-ID = Described("id", PostgresType("int4", str))
+TEXT = PostgresType("text", (str,), str)
+ID = Described("id", PostgresType("int4", (int,), str))
 KEY = (ID,)
 
 
@@ -20,6 +20,7 @@ KEY = (ID,)
         *("00:00:00Z", "1970-01-01Z", "1970-01-01T00:00:00Z", "P0Y0M0DT0H0M0S"),
         {"scale": 0, "value": "AA=="},
         {"x": 0.0, "y": 0.0, "wkb": "AQE=", "srid": None},
+        {"dimensions": 0, "vector": []},
     ],
 )
 def test_zeros_are_what_a_key_image_has(value: Any) -> None:
@@ -45,6 +46,12 @@ def test_a_default_stands_for_no_value() -> None:
 
     assert is_key_image(shape, KEY, {"id": 5, "a": "new"})
     assert not is_key_image(shape, KEY, {"id": 5, "a": "old"})
+
+
+def test_a_mask_stands_for_no_value() -> None:
+    shape = (ID, Described("a", TEXT, altered=True))
+
+    assert is_key_image(shape, KEY, {"id": 5, "a": "***"})
 
 
 def test_what_is_left_out_has_no_value() -> None:

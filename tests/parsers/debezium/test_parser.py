@@ -14,6 +14,7 @@ from pglogical_cdc import (
     LSN,
     NOT_SENT,
     UNCHANGED,
+    Change,
     ConfigurationError,
     DebeziumFormatter,
     DebeziumParser,
@@ -234,17 +235,55 @@ def test_a_message(mode: Any) -> None:
     assert not other.transactional
 
 
-def test_positions_come_from_the_order_in_the_transaction() -> None:
-    formatter = _formatter(provide_transaction_metadata=True)
-    parser = DebeziumParser()
-    first = [parser.parse(record.value) for record in formatter.format(_insert())]
-    second = [parser.parse(record.value) for record in formatter.format(_insert())]
-
-    assert [change.position for change in first + second if not isinstance(change, Tombstone)] == [
-        Position(LSN(4000), 1),
-        Position(LSN(4000), 2),
+def test_positions_ascend_as_the_stream_did() -> None:
+    # Two transactions at the same time: the one whose rows came first in the WAL commits last.
+    first = Transaction(751, LSN(250), 1, previous_end_lsn=LSN(90))
+    second = Transaction(750, LSN(400), 2, previous_end_lsn=LSN(260))
+    row = Row(TABLE, FULL)
+    stream = [
+        Insert(200, first, 1, TABLE, row),
+        Insert(100, second, 1, TABLE, row),
+        Insert(300, second, 2, TABLE, row),
     ]
-    assert first[0].transaction is second[0].transaction  # type: ignore[union-attr]
+    for metadata in (False, True):
+        formatter = _formatter(provide_transaction_metadata=metadata)
+        parser = DebeziumParser()
+        changes = [
+            parser.parse(record.value, record.key)
+            for change in stream
+            for record in formatter.format(change)
+        ]
+        positions = [change.position for change in changes if isinstance(change, Insert)]
+        assert positions == sorted(set(positions))
+        assert len(positions) == 3
+        assert isinstance(changes[1], Insert)
+        assert isinstance(changes[2], Insert)
+        assert changes[1].transaction is changes[2].transaction
+        if metadata:
+            assert [position.ordinal for position in positions] == [1, 1, 2]
+
+
+def test_without_a_sequence_an_event_has_its_own_lsn() -> None:
+    alone = Transaction(751, LSN(250), 1)
+
+    [change] = _parsed(_formatter(), Insert(200, alone, 1, TABLE, Row(TABLE, FULL)))
+
+    assert change.position == Position(LSN(200), 0)
+
+
+def test_servers_do_not_mix() -> None:
+    parser = DebeziumParser()
+    for server in ("a", "b"):
+        formatter = DebeziumFormatter(topic_prefix=server, database="shop")
+        table = TABLE if server == "a" else relation(*TABLE.columns[:2], primary_key=["id"])
+        raw: tuple[RawValue, ...] = FULL[: len(table.columns)]
+        change: Change = Insert(1, None, 0, table, Row(table, raw))
+        if server == "b":
+            change = Update(1, None, 0, table, None, Row(table, raw))
+        [record] = formatter.format(change)
+        read = parser.parse(record.value, record.key)
+        assert isinstance(read, Insert | Update)
+        assert list(read.after) == [column.name for column in table.columns]
 
 
 def test_a_relation_lasts_as_long_as_the_records_say_the_same() -> None:
@@ -448,6 +487,10 @@ ENVELOPE: dict[str, Any] = {
 }
 
 
+def _from(**source: Any) -> dict[str, Any]:
+    return {**ENVELOPE, "source": {"table": "t", **source}}
+
+
 @pytest.mark.parametrize(
     ("value", "expected", "found"),
     [
@@ -462,11 +505,20 @@ ENVELOPE: dict[str, Any] = {
         ({**ENVELOPE, "op": ["sesame"]}, "c, u, d, r, t or m as op", "another"),
         ({**ENVELOPE, "after": None}, "an object as after where op is c", "null"),
         ({**ENVELOPE, "after": "sesame"}, "an object as after", "a string"),
-        ({**ENVELOPE, "source": {"lsn": "sesame"}}, "a number from 0 on as source.lsn", "a string"),
-        ({**ENVELOPE, "source": {"lsn": -1}}, "a number from 0 on as source.lsn", "a number"),
+        (
+            {**ENVELOPE, "source": {"table": "t", "lsn": "sesame"}},
+            "a number from 0 on as source.lsn",
+            "a string",
+        ),
+        (
+            {**ENVELOPE, "source": {"table": "t", "lsn": -1}},
+            "a number from 0 on as source.lsn",
+            "a number",
+        ),
+        ({**ENVELOPE, "source": {}}, "name of a table as source.table", "none"),
         ({**ENVELOPE, "source": {"schema": 5}}, "a string as source.schema", "a number"),
         (
-            {**ENVELOPE, "source": {"txId": 1, "sequence": "sesame"}},
+            {**ENVELOPE, "source": {"table": "t", "txId": 1, "sequence": "sesame"}},
             "two numbers in source.sequence",
             "something else",
         ),

@@ -34,6 +34,18 @@ def test_the_same_schema_gives_the_same_shape() -> None:
     assert shapes.of_schema(schema) is shapes.of_schema(schema)
 
 
+def test_another_object_of_the_same_schema_gives_the_same_shape() -> None:
+    shapes = Shapes()
+
+    assert shapes.of_schema(_schema(INT, TEXT)) is shapes.of_schema(_schema(INT, TEXT))
+
+
+def test_parameters_tell_what_was_altered() -> None:
+    masked = {**TEXT, "parameters": {"masked": "true"}}
+
+    assert [column.altered for column in Shapes().of_schema(_schema(INT, masked))] == [False, True]
+
+
 def test_schemas_that_are_gone_are_not_taken_for_others() -> None:
     shapes = Shapes()
     for number in range(5000):
@@ -50,7 +62,14 @@ def test_fields_of_the_envelope_are_no_columns() -> None:
 
 @pytest.mark.parametrize(
     "schema",
-    [{}, {"fields": None}, {"fields": [1]}, {"fields": [{"field": "a"}]}, {"fields": [{}]}],
+    [
+        *({}, {"fields": None}, {"fields": [1]}, {"fields": [{"field": "a"}]}, {"fields": [{}]}),
+        _schema(INT, INT),
+        _schema({**INT, "field": 5}),
+        _schema({**INT, "field": ["a"]}),
+        _schema({**INT, "field": "\ud800"}),
+        _schema({**INT, "default": "no number"}),
+    ],
 )
 def test_what_is_no_struct_is_refused(schema: dict[str, Any]) -> None:
     with pytest.raises(RecordFormatError, match="schema of a struct"):

@@ -12,9 +12,9 @@ from pglogical_cdc.parsers.debezium.placeholder import Placeholder
 from pglogical_cdc.parsers.debezium.shapes import Described
 from pglogical_cdc.parsers.debezium.tables import TableName, Tables
 
-NAME = TableName("shop", "public", "t")
-ID = Described("id", PostgresType("int4", str), not_null=True)
-NOTE = Described("note", PostgresType("text", str), default="it's")
+NAME = TableName("dbz", "shop", "public", "t")
+ID = Described("id", PostgresType("int4", (int,), str), not_null=True)
+NOTE = Described("note", PostgresType("text", (str,), str), default="it's")
 SHAPE = (ID, NOTE)
 KEY = (ID,)
 
@@ -47,7 +47,7 @@ def test_the_same_shapes_give_the_same_table(tables: Tables) -> None:
     other = tables.table(NAME, (ID,), KEY)
     assert other is not first
     assert other.relation.oid == first.relation.oid
-    assert tables.table(TableName("shop", "public", "u"), SHAPE, KEY).relation.oid != (
+    assert tables.table(TableName("dbz", "shop", "public", "u"), SHAPE, KEY).relation.oid != (
         first.relation.oid
     )
 
@@ -80,6 +80,22 @@ def test_the_placeholder_is_one_only_in_what_an_update_leaves(tables: Tables) ->
     ("schema", "value"),
     [
         ({"type": "bytes"}, 5),
+        ({"type": "int32"}, "sesame"),
+        ({"type": "int32"}, True),
+        ({"type": "int32"}, 1.5),
+        ({"type": "boolean"}, "false"),
+        ({"type": "string"}, {"sesame": 1}),
+        ({"type": "string"}, "\ud800"),
+        ({"type": "double"}, [1]),
+        ({"type": "double"}, "sesame"),
+        ({"type": "map"}, "sesame"),
+        ({"type": "array", "items": {"type": "int32"}}, [1, "sesame"]),
+        ({"type": "int32", "name": "io.debezium.time.Date"}, True),
+        (
+            {"type": "struct", "name": "io.debezium.data.VariableScaleDecimal"},
+            {"scale": 999_999_999_999, "value": "AQ=="},
+        ),
+        ({"type": "struct", "name": "io.debezium.data.geometry.Point"}, {"x": "sesame", "y": 1}),
         ({"type": "bytes"}, "sesame!"),
         ({"type": "int32", "name": "io.debezium.time.Date"}, "sesame"),
         ({"type": "int64", "name": "io.debezium.time.MicroTimestamp"}, [1]),
@@ -97,6 +113,16 @@ def test_a_value_that_is_not_of_its_type_is_refused(
         tables.raw("after", shape, {"note": value}, UNCHANGED)
 
     assert "sesame" not in str(caught.value)
+
+
+def test_arrays_of_any_depth_are_refused_in_the_same_way(tables: Tables) -> None:
+    value: Any = 1
+    for _ in range(2000):
+        value = [value]
+    shape = (Described("a", postgres_type({"type": "array", "items": {"type": "int32"}})),)
+
+    with pytest.raises(RecordFormatError, match=r"in after\.a"):
+        tables.raw("after", shape, {"a": value}, UNCHANGED)
 
 
 def test_a_row_whose_key_is_as_the_record_has_it(tables: Tables) -> None:
@@ -119,7 +145,7 @@ def test_a_row_without_the_columns_of_its_key(tables: Tables) -> None:
 
 
 def test_a_row_whose_key_was_altered(tables: Tables) -> None:
-    hidden = Described("id", PostgresType("text", str))
+    hidden = Described("id", PostgresType("text", (str,), str))
     table = tables.table(NAME, (hidden, NOTE), KEY)
 
     row = table.row([b"***", b"a"], [b"5"])
