@@ -26,7 +26,12 @@ class NamePatterns:
         Raises:
             ConfigurationError: one is no regular expression.
         """
-        texts = re.split(r"(?<!\\),", given) if isinstance(given, str) else list(given)
+        texts = re.split(r"(?<!\\),", given) if isinstance(given, str) else given
+        if not isinstance(texts, Sequence) or not all(isinstance(text, str) for text in texts):
+            raise ConfigurationError(
+                f"{option} must be a string of regular expressions with commas between them, or a "
+                f"sequence of them, not {given!r}"
+            )
         try:
             return cls(
                 tuple(

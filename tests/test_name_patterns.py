@@ -55,3 +55,9 @@ def test_nothing_matches_no_expression(given: str | Sequence[str]) -> None:
 def test_what_is_no_expression_is_refused(given: str | Sequence[str]) -> None:
     with pytest.raises(ConfigurationError, match="columns: not a regular expression"):
         _read(given)
+
+
+@pytest.mark.parametrize("given", [None, 5, b"a", [5], ["a", None], {"a": 1}])
+def test_what_is_no_list_of_expressions_is_refused(given: object) -> None:
+    with pytest.raises(ConfigurationError, match="columns must be a string of regular"):
+        NamePatterns.read("columns", given)  # type: ignore[arg-type]

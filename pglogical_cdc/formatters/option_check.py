@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pglogical_cdc.errors import ConfigurationError
 
-__all__ = ("check_option",)
+__all__ = ("check_option", "check_text")
 
 
 def check_option(name: str, value: object, *supported: object) -> None:
@@ -16,3 +16,13 @@ def check_option(name: str, value: object, *supported: object) -> None:
     if not any(type(value) is type(choice) and value == choice for choice in supported):
         choices = " or ".join(map(repr, supported))
         raise ConfigurationError(f"{name} must be {choices}, not {value!r}")
+
+
+def check_text(name: str, value: object) -> None:
+    """Refuse what is no string.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a string, not {value!r}")

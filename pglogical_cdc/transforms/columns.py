@@ -19,6 +19,7 @@ from attrs import evolve
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import (
+    BUILTIN_TYPES,
     Alteration,
     AlteredRow,
     Change,
@@ -212,14 +213,20 @@ _TEXT: Final = _CHARACTERS | frozenset(
     )
 )
 """Types whose text is what a format writes."""
+_BUILTIN_NAMES: Final = frozenset(BUILTIN_TYPES.values())
 
 
 def _is_character(relation: Relation, column: Column) -> bool:
-    """Tell whether a column is of a character type, an enum, or a domain over one."""
-    _oid, _modifier, found = below_domains(column, relation.catalog)
+    """Tell whether a column is of a character type, an enum, or a domain over one.
+
+    A type that the catalog does not have counts as one: it may be an enum, and nobody shall read
+    what was to be hidden.
+    """
+    oid, _modifier, found = below_domains(column, relation.catalog)
     if found is not None:
         return found.kind == "e"
-    return base_type(relation, column)[0] in _CHARACTERS
+    name = base_type(relation, column)[0]
+    return name in _CHARACTERS or (oid not in BUILTIN_TYPES and name not in _BUILTIN_NAMES)
 
 
 def _is_text(relation: Relation, column: Column) -> bool:

@@ -54,6 +54,13 @@ _MORE: Final[Mapping[str, Mapping[str, str]]] = {
         "column.mask.with.3.chars": r"public\.words\..*,public\.defaults_.*\.c1.*",
         "column.mask.hash.SHA-512.with.salt.s": r"public\.two\.v",
     },
+    "numbers": {
+        **_SCHEMAS,
+        "key.converter.decimal.format": "NUMERIC",
+        "value.converter.decimal.format": "NUMERIC",
+        "header.converter.decimal.format": "NUMERIC",
+        "extended.headers.enabled": "false",
+    },
     "nanoseconds": {
         "time.precision.mode": "nanoseconds",
         "binary.handling.mode": "base64-url-safe",

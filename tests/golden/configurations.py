@@ -244,7 +244,8 @@ CONFIGURATIONS: Final[Mapping[str, Mapping[str, str]]] = {
 _NOT_OF_THE_FORMAT: Final = (
     *("publication.name", "heartbeat.interval.ms", "include.schema.comments"),
     *("schema.refresh.mode", "transforms", "key.converter.schemas.enable"),
-    "key.converter.replace.null.with.default",
+    *("key.converter.replace.null.with.default", "key.converter.decimal.format"),
+    "header.converter.decimal.format",
 )
 """What concerns the reader or the pipeline, has no effect here, or is said twice."""
 

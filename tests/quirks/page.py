@@ -72,7 +72,18 @@ What else is worth knowing:
 - `replace_null_with_default=False` leaves `source.snapshot` null in the stream, as the converter's
   option does there.
 - `include.schema.comments` has no effect on streamed records, and is no option here.
-- `schema.refresh.mode` is none either: a change of a table is seen where it happened.
+- `schema.refresh.mode` is none either: a change of a table is seen where it happened. Nor are
+  `xmin.fetch.interval.ms` (`source.xmin` is null) and `message.prefix.include.list` and
+  `exclude.list` (a transform of one line).
+- `replace_null_with_default` and `decimal_format` stand for the converter's options of keys, values
+  and headers at once, and the first one for that of `ExtractNewRecordState` as well.
+- In a database of encoding `SQL_ASCII`, bytes that are no UTF-8 become U+FFFD, in keys too: rows
+  whose keys differ in nothing else have one key.
+- Where adjusted names of two columns are the same Debezium stops; here the second has `_2` behind
+  it. A column that is called like an added field of `ExtractNewRecordState`, where Debezium stops
+  too, is a `ConfigurationError`.
+- With `skip_messages_without_change` a change of nothing but columns that are left out is skipped,
+  also if they are the key; `faithful=True` tells it.
 - The topic of messages has a dot before `message`, whatever `topic_delimiter` is.
 - `ExtractChangedRecordState` counts a bit string as changed in every update.
 - Of several `column.*` options Debezium takes one for a column, and truncation before masking. Here

@@ -12,6 +12,7 @@ from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.formatters.debezium.connect_schema import INT64, STRING, ConnectSchema
 from pglogical_cdc.formatters.debezium.envelope import SOURCE_SCHEMA, TRANSACTION_BLOCK_SCHEMA
 from pglogical_cdc.formatters.debezium.row_format import RowFormat
+from pglogical_cdc.formatters.option_check import check_text
 
 __all__ = ("AddedField", "read_added_fields")
 
@@ -68,6 +69,8 @@ def read_added_fields(
         ConfigurationError: there is no such field.
     """
     names = given.split(",") if isinstance(given, str) else given
+    for name in names:
+        check_text(option, name)
     return tuple(_added_field(option, name.strip(), prefix) for name in names if name.strip())
 
 

@@ -205,7 +205,7 @@ def _deviation(
             return None
         if value is UNCHANGED:
             return optional if rule.unchanged is None else None
-        return optional if value is NOT_SENT and types.faithful else None
+        return optional if types.faithful else None
 
     return deviation
 

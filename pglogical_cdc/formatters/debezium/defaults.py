@@ -22,7 +22,7 @@ from pglogical_cdc.formatters.wire.wire_type import WireType
 __all__ = ("default_json", "default_text", "enum_default_text")
 
 _LITERAL: Final = re.compile(r"'([^']*(?:''[^']*)*)'")
-_FUNCTION: Final = re.compile(r"[(]?[A-Za-z0-9_.]+\((?:.+(?:, ?.+)*)?\)")
+_FUNCTION: Final = re.compile(r"[(]?[A-Za-z0-9_.]+\(.*\)")
 _CURRENT: Final = frozenset(
     ("current_timestamp", "current_time", "current_date", "localtime", "localtimestamp")
 )

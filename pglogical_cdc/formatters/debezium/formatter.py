@@ -46,9 +46,10 @@ from pglogical_cdc.formatters.debezium.options import (
 from pglogical_cdc.formatters.debezium.source import Sources
 from pglogical_cdc.formatters.debezium.table import TableFormat, schema_head
 from pglogical_cdc.formatters.debezium.transaction import TransactionBlock, TransactionOrder
-from pglogical_cdc.formatters.option_check import check_option
+from pglogical_cdc.formatters.option_check import check_option, check_text
 from pglogical_cdc.formatters.wire.binary import BinaryMode, bytes_json
 from pglogical_cdc.formatters.wire.json_text import json_text
+from pglogical_cdc.formatters.wire.numbers import DecimalFormat
 from pglogical_cdc.name_patterns import NamePatterns
 
 __all__ = ("DebeziumFormatter",)
@@ -82,6 +83,8 @@ class DebeziumFormatter:
         schemas_enable: write key and value as ``{"schema":...,"payload":...}`` (both converters'
             ``schemas.enable``).
         decimal_handling_mode: ``numeric`` and ``money`` as base64, as double or as string.
+        decimal_format: what ``precise`` is in JSON: base64, or a number (the converter's
+            ``decimal.format``); ``numeric`` without a scale stays base64.
         time_precision_mode: units of ``date``, ``time`` and ``timestamp``.
         interval_handling_mode: ``interval`` as microseconds or as ISO 8601 string.
         hstore_handling_mode: ``hstore`` as JSON in a string or as object.
@@ -110,6 +113,7 @@ class DebeziumFormatter:
         topic_delimiter: between the parts of a topic.
         topic_transaction: last part of the topic of transaction metadata.
         topic_heartbeat_prefix: first part of the topic of heartbeats.
+        extended_headers_enabled: write the headers ``__debezium.context.*``.
         connector_name: header ``__debezium.context.connectorName``.
         task_id: header ``__debezium.context.taskId``.
         run_id: header ``__debezium.context.runId``; by default a new random UUID.
@@ -128,6 +132,7 @@ class DebeziumFormatter:
         database: str | None = None,
         schemas_enable: bool = False,
         decimal_handling_mode: DecimalMode = "precise",
+        decimal_format: DecimalFormat = "BASE64",
         time_precision_mode: TimeMode = "adaptive",
         interval_handling_mode: IntervalMode = "numeric",
         hstore_handling_mode: HstoreMode = "json",
@@ -148,6 +153,7 @@ class DebeziumFormatter:
         topic_delimiter: str = ".",
         topic_transaction: str = "transaction",
         topic_heartbeat_prefix: str = "__debezium-heartbeat",
+        extended_headers_enabled: bool = True,
         connector_name: str = "postgresql",
         task_id: str = "0",
         run_id: str | None = None,
@@ -156,6 +162,7 @@ class DebeziumFormatter:
     ) -> None:
         for name, value, choices in (
             ("decimal_handling_mode", decimal_handling_mode, get_args(DecimalMode)),
+            ("decimal_format", decimal_format, get_args(DecimalFormat)),
             ("time_precision_mode", time_precision_mode, get_args(TimeMode)),
             ("interval_handling_mode", interval_handling_mode, get_args(IntervalMode)),
             ("hstore_handling_mode", hstore_handling_mode, get_args(HstoreMode)),
@@ -171,9 +178,21 @@ class DebeziumFormatter:
             ("tombstones_on_delete", tombstones_on_delete),
             ("skip_messages_without_change", skip_messages_without_change),
             ("provide_transaction_metadata", provide_transaction_metadata),
+            ("extended_headers_enabled", extended_headers_enabled),
             ("faithful", faithful),
         ):
             check_option(name, flag, False, True)
+        for name, text in (
+            ("topic_prefix", topic_prefix),
+            ("database", "" if database is None else database),
+            ("topic_delimiter", topic_delimiter),
+            ("topic_transaction", topic_transaction),
+            ("topic_heartbeat_prefix", topic_heartbeat_prefix),
+            ("connector_name", connector_name),
+            ("task_id", task_id),
+            ("run_id", "" if run_id is None else run_id),
+        ):
+            check_text(name, text)
         if type(money_fraction_digits) is not int or money_fraction_digits < 0:
             raise ConfigurationError(
                 f"money_fraction_digits must be a number from 0 on, not {money_fraction_digits!r}"
@@ -183,6 +202,7 @@ class DebeziumFormatter:
         self._options = TableOptions(
             types=TypeOptions(
                 decimal=decimal_handling_mode,
+                decimal_format=decimal_format,
                 time=time_precision_mode,
                 interval=interval_handling_mode,
                 hstore=hstore_handling_mode,
@@ -211,7 +231,7 @@ class DebeziumFormatter:
         self._skipped = skipped_letters(skipped_operations)
         self._skip_unchanged = skip_messages_without_change
         self._clock = clock
-        self._context: Headers = (
+        context: Headers = (
             ("__debezium.context.connectorLogicalName", json_text(topic_prefix)),
             ("__debezium.context.taskId", json_text(task_id)),
             ("__debezium.context.connectorName", json_text(connector_name)),
@@ -220,6 +240,7 @@ class DebeziumFormatter:
                 json_text(str(uuid.uuid4()) if run_id is None else run_id),
             ),
         )
+        self._context = context if extended_headers_enabled else ()
         # Whatever the delimiter is.
         self._message_topic = topic_name(topic_prefix, "message")
         self._transaction_topic = topic_name(
@@ -336,10 +357,13 @@ class DebeziumFormatter:
         before, after = change.before, change.after
         key = table.key(after)
         if before is not None:
+            # What is written of the rows is compared: a key that is left out does not count, but
+            # in a faithful stream no row may keep its old key for ever.
             if (
                 self._skip_unchanged
                 and before.is_complete
                 and table.row(before) == table.row(after)
+                and not (self._options.types.faithful and table.key(before) != key)
             ):
                 return ()
             # The keys are compared as they are written: where the replica identity is an index
@@ -458,5 +482,8 @@ class DebeziumFormatter:
     def _table(self, relation: Relation) -> TableFormat:
         table = self._tables.get(relation.oid)
         if table is None or table.relation is not relation:
-            table = self._tables[relation.oid] = TableFormat(relation, self._options)
+            table = self._tables[relation.oid] = self._new_table(relation)
         return table
+
+    def _new_table(self, relation: Relation) -> TableFormat:
+        return TableFormat(relation, self._options)

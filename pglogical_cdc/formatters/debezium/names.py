@@ -7,10 +7,16 @@ Topics: what Kafka allows. Schemas and fields: as they are, or what Avro allows
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal, TypeAlias
 
-__all__ = ("AdjustmentMode", "field_name_adjustment", "schema_name_adjustment", "topic_name")
+__all__ = (
+    "AdjustmentMode",
+    "distinct",
+    "field_name_adjustment",
+    "schema_name_adjustment",
+    "topic_name",
+)
 
 AdjustmentMode: TypeAlias = Literal["none", "avro", "avro_unicode"]
 
@@ -32,6 +38,20 @@ def schema_name_adjustment(mode: AdjustmentMode) -> Callable[[str], str]:
 def field_name_adjustment(mode: AdjustmentMode) -> Callable[[str], str]:
     """Return the function that makes a field's name, in which dots are not allowed."""
     return _adjustment(mode, "")
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Return names with a number behind those that another one has before them.
+
+    Two names may be adjusted to the same. Debezium stops there.
+    """
+    made: dict[str, None] = {}
+    for name in names:
+        number, given = 2, name
+        while given in made:
+            given, number = f"{name}_{number}", number + 1
+        made[given] = None
+    return list(made)
 
 
 def _adjustment(mode: AdjustmentMode, further: str) -> Callable[[str], str]:

@@ -11,7 +11,9 @@ from typing_extensions import TypedDict
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.formatters.debezium.names import AdjustmentMode
+from pglogical_cdc.formatters.option_check import check_text
 from pglogical_cdc.formatters.wire.binary import BinaryMode
+from pglogical_cdc.formatters.wire.numbers import DecimalFormat
 from pglogical_cdc.name_patterns import NamePatterns
 
 __all__ = (
@@ -42,6 +44,7 @@ class TypeOptions:
     """The options that decide how a value of a type is written."""
 
     decimal: DecimalMode = "precise"
+    decimal_format: DecimalFormat = "BASE64"
     time: TimeMode = "adaptive"
     interval: IntervalMode = "numeric"
     hstore: HstoreMode = "json"
@@ -78,6 +81,7 @@ class DebeziumOptions(TypedDict, total=False):
     database: str | None
     schemas_enable: bool
     decimal_handling_mode: DecimalMode
+    decimal_format: DecimalFormat
     time_precision_mode: TimeMode
     interval_handling_mode: IntervalMode
     hstore_handling_mode: HstoreMode
@@ -98,6 +102,7 @@ class DebeziumOptions(TypedDict, total=False):
     topic_delimiter: str
     topic_transaction: str
     topic_heartbeat_prefix: str
+    extended_headers_enabled: bool
     connector_name: str
     task_id: str
     run_id: str | None
@@ -128,8 +133,9 @@ def placeholder_bytes(unavailable_value_placeholder: str) -> bytes:
     """Read ``unavailable.value.placeholder``: text, or ``hex:`` and hexadecimal digits.
 
     Raises:
-        ConfigurationError: what follows ``hex:`` is something else.
+        ConfigurationError: it is no string, or what follows ``hex:`` is something else.
     """
+    check_text("unavailable_value_placeholder", unavailable_value_placeholder)
     if not unavailable_value_placeholder.startswith("hex:"):
         return unavailable_value_placeholder.encode()
     try:
@@ -147,6 +153,8 @@ def message_keys(message_key_columns: str | None) -> tuple[tuple[re.Pattern[str]
     Raises:
         ConfigurationError: it is of another form.
     """
+    if message_key_columns is not None:
+        check_text("message_key_columns", message_key_columns)
     made: list[tuple[re.Pattern[str], str]] = []
     for entry in (message_key_columns or "").split(";"):
         if not entry.strip():

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pglogical_cdc.events import LogicalMessage, RowChange, SnapshotRead, Transaction
+from pglogical_cdc.events import LogicalMessage, Relation, RowChange, SnapshotRead, Transaction
+from pglogical_cdc.formatters.debezium.envelope import SOURCE_SCHEMA
 from pglogical_cdc.formatters.wire.json_text import json_text
 
 __all__ = ("SOURCE_FIELDS", "SourceBlock", "Sources")
 
 _VERSION: Final = b"3.6.3.Final"
 
-SOURCE_FIELDS: Final = (
-    *("version", "connector", "name", "ts_ms", "snapshot", "db", "sequence"),
-    *("ts_us", "ts_ns", "schema", "table", "txId", "lsn", "xmin", "origin", "origin_lsn"),
-)
+SOURCE_FIELDS: Final = tuple(name for name, _ in SOURCE_SCHEMA.fields)
 """The fields of ``source``, in their order."""
 
 
@@ -42,6 +40,7 @@ class SourceBlock:
         "_end",
         "_fields",
         "_transaction_id",
+        "database",
         "snapshot",
         "transaction",
     )
@@ -58,6 +57,7 @@ class SourceBlock:
         marks_stream: bool = True,
     ) -> None:
         self.transaction = transaction
+        self.database = database
         self.snapshot = snapshot
         previous = b"null" if previous_end_lsn is None else b'\\"%d\\"' % previous_end_lsn
         xid = b"null" if transaction is None else b"%d" % transaction.xid
@@ -152,12 +152,13 @@ class Sources:
             block is None
             or block.transaction is not change.transaction
             or block.snapshot != snapshot
+            or (block.transaction is None and block.database != self._named(change.relation))
         ):
             previous = None
             if snapshot == "false" and change.transaction is not None:
                 previous = self._previous(change.transaction)
             block = self._block = self._made(
-                change.transaction, change.relation.database, previous, snapshot
+                change.transaction, self._named(change.relation), previous, snapshot
             )
         return block
 
@@ -167,12 +168,15 @@ class Sources:
         if transaction is None:
             # Until the next commit Debezium takes the message for the last one.
             self._message_lsn = change.wal_start
-            return self._made(None, change.database, change.wal_start)
+            return self._made(None, self._named(change), change.wal_start)
         block = self._block
         if block is None or block.transaction is not transaction or block.snapshot != "false":
             previous = self._previous(transaction)
-            block = self._block = self._made(transaction, change.database, previous)
+            block = self._block = self._made(transaction, self._named(change), previous)
         return block
+
+    def _named(self, owner: Relation | LogicalMessage) -> str:
+        return owner.database if self._database is None else self._database
 
     def _previous(self, transaction: Transaction) -> int | None:
         """Return what Debezium takes for the last commit: the first element of ``sequence``."""
@@ -195,7 +199,7 @@ class Sources:
         dated = self.dated if transaction is None else transaction
         return SourceBlock(
             name=self._name,
-            database=database if self._database is None else self._database,
+            database=database,
             timestamp=self._clock() // 1000 if dated is None else dated.commit_timestamp,
             transaction=transaction,
             previous_end_lsn=previous,

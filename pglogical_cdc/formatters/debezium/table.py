@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Final
 
 from pglogical_cdc.events import Relation, ReplicaIdentity, Row
 from pglogical_cdc.formatters.debezium.column_format import column_format
 from pglogical_cdc.formatters.debezium.connect_schema import ConnectSchema
 from pglogical_cdc.formatters.debezium.envelope import envelope_schema
 from pglogical_cdc.formatters.debezium.names import (
+    distinct,
     field_name_adjustment,
     schema_name_adjustment,
     topic_name,
 )
 from pglogical_cdc.formatters.debezium.options import TableOptions
-from pglogical_cdc.formatters.debezium.row_format import RowFormat
+from pglogical_cdc.formatters.debezium.row_format import Deviations, RowFormat
 from pglogical_cdc.formatters.wire.json_text import json_text
 
 __all__ = ("TableFormat", "schema_head")
+
+
+_HEADS: Final = 64
+"""How many schemas of one table are kept."""
 
 
 def schema_head(schema: ConnectSchema) -> bytes:
@@ -34,9 +40,9 @@ class TableFormat:
     """
 
     __slots__ = (
+        "_heads",
         "_options",
         "collection",
-        "heads",
         "key_format",
         "relation",
         "row_format",
@@ -58,9 +64,12 @@ class TableFormat:
         self.collection = f"{relation.schema}.{relation.name}"
         """What Debezium calls the table in transaction metadata."""
         self.schema_name = schema_name_adjustment(options.schema_names)(self.topic)
-        field_name = field_name_adjustment(options.field_names)
+        base = relation.base or relation
+        adjust = field_name_adjustment(options.field_names)
+        names = [column.name for column in base.columns]
+        fields = dict(zip(names, distinct(map(adjust, names)), strict=True))
         columns = [
-            column_format(relation, position, field_name(column.name), options)
+            column_format(relation, position, fields[column.name], options)
             for position, column in enumerate(relation.columns)
         ]
         self.row_format = RowFormat(
@@ -69,12 +78,11 @@ class TableFormat:
             f"{self.schema_name}.Value",
             optional=True,
         )
-        base = relation.base or relation
         keys = [
             column_format(
                 base,
                 position,
-                field_name(base.columns[position].name),
+                fields[base.columns[position].name],
                 options,
                 in_key=True,
                 # Debezium looks the columns up that it is told to read.
@@ -88,8 +96,22 @@ class TableFormat:
             f"{self.schema_name}.Key",
             optional=False,
         )
-        self.heads: dict[object, bytes] = {}
-        """What stands before a payload, by what it depends on: each schema is rendered once."""
+        self._heads: dict[Hashable, bytes] = {}
+
+    def head(self, key: Hashable, schema: Callable[[], ConnectSchema]) -> bytes:
+        """Return what stands before a payload: its schema, rendered once.
+
+        Args:
+            key: what the schema depends on.
+            schema: makes it.
+        """
+        head = self._heads.get(key)
+        if head is None:
+            if len(self._heads) >= _HEADS:
+                # Rows that each deviate in other columns would fill the memory.
+                self._heads.clear()
+            head = self._heads[key] = schema_head(schema())
+        return head
 
     # -- keys
 
@@ -108,10 +130,7 @@ class TableFormat:
         if key is None or not self._options.schemas:
             return key
         deviations = self.key_format.deviations(row.base.raw)
-        head = self.heads.get(("key", deviations))
-        if head is None:
-            head = schema_head(self.key_format.schema(deviations))
-            self.heads["key", deviations] = head
+        head = self.head(("key", deviations), lambda: self.key_format.schema(deviations))
         return head + key + b"}"
 
     # -- values
@@ -132,12 +151,12 @@ class TableFormat:
         new = None if after is None else self.row_format.deviations(after.raw)
         # A row that is not there has the schema of the other.
         found = (new or () if old is None else old, old or () if new is None else new)
-        head = self.heads.get(found)
-        if head is None:
-            rows = [self.row_format.schema(deviations) for deviations in found]
-            head = schema_head(envelope_schema(f"{self.schema_name}.Envelope", *rows))
-            self.heads[found] = head
+        head = self.head(found, lambda: self._envelope(*found))
         return head + payload + b"}"
+
+    def _envelope(self, before: Deviations, after: Deviations) -> ConnectSchema:
+        rows = self.row_format.schema(before), self.row_format.schema(after)
+        return envelope_schema(f"{self.schema_name}.Envelope", *rows)
 
 
 def _key_positions(relation: Relation, options: TableOptions) -> Sequence[int]:

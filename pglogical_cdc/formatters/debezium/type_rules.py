@@ -41,6 +41,7 @@ from pglogical_cdc.formatters.wire.numbers import (
     money_text,
     numeric_string_json,
     scaled_string_converter,
+    unscaled_converter,
     variable_scale_json,
 )
 from pglogical_cdc.formatters.wire.times import (
@@ -121,7 +122,6 @@ _UNBOUNDED: Final = 2147483647
 
 # -- numbers
 
-_ZERO_DECIMAL: Final = b'"AA=="'
 _MAX_SCALE: Final = 1000
 """More than this is a negative scale without its sign."""
 _VARIABLE_SCALE: Final = struct(
@@ -162,7 +162,9 @@ def _numeric(modifier: int, options: TypeOptions) -> TypeRule:
         zero = b'{"scale":0,"value":"AA=="}'
         return TypeRule(_VARIABLE_SCALE, variable_scale_json, zero, otherwise=otherwise)
     schema = _decimal(scale, (modifier - 4) >> 16 & 0xFFFF)
-    return TypeRule(schema, decimal_converter(scale), _ZERO_DECIMAL, otherwise=otherwise)
+    convert = decimal_converter(scale, options.decimal_format)
+    zero = unscaled_converter(scale, options.decimal_format)(0)
+    return TypeRule(schema, convert, zero, otherwise=otherwise)
 
 
 def _money(modifier: int, options: TypeOptions) -> TypeRule:
@@ -172,7 +174,9 @@ def _money(modifier: int, options: TypeOptions) -> TypeRule:
     if options.decimal == "string":
         zero = _string_zero(digits)
         return TypeRule(STRING, lambda value: numeric_string_json(money_text(value)), zero)
-    return TypeRule(_decimal(digits), money_converter(digits), _ZERO_DECIMAL)
+    convert = money_converter(digits, options.decimal_format)
+    zero = unscaled_converter(digits, options.decimal_format)(0)
+    return TypeRule(_decimal(digits), convert, zero)
 
 
 def _bits(modifier: int, options: TypeOptions) -> TypeRule:
@@ -318,7 +322,6 @@ _SPARSE_VECTOR: Final = struct(
     name="io.debezium.data.SparseDoubleVector",
     doc="Sparse double vector",
 )
-_ZONED_TIME: Final = semantic("string", "io.debezium.time.ZonedTime")
 _FIXED: Final[dict[str, TypeRule]] = {
     **{name: TypeRule(schema, None, b"0") for name, schema in INTEGERS.items()},
     "bool": TypeRule(BOOLEAN, bool_json, b"false"),

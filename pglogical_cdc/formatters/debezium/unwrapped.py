@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
-from attrs import evolve
+from attrs import evolve, field
 from typing_extensions import Unpack
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import ConfigurationError
-from pglogical_cdc.events import Row, RowChange
+from pglogical_cdc.events import Relation, Row, RowChange
 from pglogical_cdc.formatters.base import Record
 from pglogical_cdc.formatters.debezium.added_fields import AddedField, read_added_fields
 from pglogical_cdc.formatters.debezium.connect_schema import STRING, ConnectSchema
@@ -18,9 +18,9 @@ from pglogical_cdc.formatters.debezium.formatter import DebeziumFormatter, Heade
 from pglogical_cdc.formatters.debezium.names import topic_name
 from pglogical_cdc.formatters.debezium.options import DebeziumOptions
 from pglogical_cdc.formatters.debezium.row_format import RowFormat
-from pglogical_cdc.formatters.debezium.table import TableFormat, schema_head
+from pglogical_cdc.formatters.debezium.table import TableFormat
 from pglogical_cdc.formatters.debezium.transaction import TransactionBlock
-from pglogical_cdc.formatters.option_check import check_option
+from pglogical_cdc.formatters.option_check import check_option, check_text
 from pglogical_cdc.formatters.wire.json_text import json_text
 
 __all__ = ("DeleteTombstoneMode", "UnwrappedFormatter")
@@ -51,7 +51,7 @@ class _Field:
     """A member of an unwrapped row."""
 
     name: str
-    value: bytes
+    value: bytes = field(repr=False)
     schema: ConnectSchema
 
 
@@ -81,7 +81,7 @@ class UnwrappedFormatter(DebeziumFormatter):
             the table does not have it, the topic stays.
         header_changed_name: name of a header with the names of the columns that an update changed,
             as the transform ExtractChangedRecordState adds it. The old row tells them (replica
-            identity FULL); without it, and for all else, the list is empty.
+            identity FULL); without an old row, and for all else, the list is empty.
         header_unchanged_name: the same, of the columns that did not change.
         drop_fields_header_name: one of the two; the columns that the header lists are dropped.
         drop_fields_from_key: drop them from the key as well.
@@ -89,7 +89,8 @@ class UnwrappedFormatter(DebeziumFormatter):
         options: all other options of `DebeziumFormatter`.
 
     Raises:
-        ConfigurationError: a value of an option that is not supported.
+        ConfigurationError: a value of an option that is not supported; from `format`, also a table
+            with a column that is called like an added field.
     """
 
     def __init__(
@@ -126,6 +127,14 @@ class UnwrappedFormatter(DebeziumFormatter):
                 f"drop_fields_header_name={drop_fields_header_name!r}: no such header is made; it "
                 "is what header_changed_name or header_unchanged_name says"
             )
+        for name, text in (
+            ("add_fields_prefix", add_fields_prefix),
+            ("add_headers_prefix", add_headers_prefix),
+            ("route_by_field", route_by_field or ""),
+            ("header_changed_name", header_changed_name or ""),
+            ("header_unchanged_name", header_unchanged_name or ""),
+        ):
+            check_text(name, text)
         super().__init__(topic_prefix=topic_prefix, **options)
         self._mode: DeleteTombstoneMode = delete_tombstone_handling_mode
         self._fields = read_added_fields("add_fields", add_fields, add_fields_prefix)
@@ -137,6 +146,21 @@ class UnwrappedFormatter(DebeziumFormatter):
         self._drops = drop_fields_header_name or None
         self._drops_from_key = drop_fields_from_key
         self._drops_optional_only = drop_fields_keep_schema_compatible
+
+    def _new_table(self, relation: Relation) -> TableFormat:
+        table = super()._new_table(relation)
+        added = [_DELETED] if self._mode in _REWRITE else []
+        added += [each.name for each in self._fields]
+        names = [column.field for column in table.row_format.columns] + added
+        doubled = next((name for name in added if names.count(name) > 1), None)
+        if doubled is not None:
+            # Debezium stops as well: with two members of one name a consumer sees one of them.
+            raise ConfigurationError(
+                f"a field is added under the name {doubled!r} to rows of {table.collection}, which "
+                "have that name already: choose another add_fields_prefix, or a name behind a "
+                "colon (op:OPERATION), or leave the column out"
+            )
+        return table
 
     # -- deletes
 
@@ -215,13 +239,14 @@ class UnwrappedFormatter(DebeziumFormatter):
             return payload
         deviations = table.row_format.deviations(row.raw)
         found = deviations, tuple(each.schema for each in added) if self._adds_columns else ()
-        head = table.heads.get(found)
-        if head is None:
-            fields = table.row_format.schema(deviations).fields
-            schema = _struct(
-                table.row_format, *fields, *((each.name, each.schema) for each in added)
-            )
-            head = table.heads[found] = schema_head(schema)
+        head = table.head(
+            found,
+            lambda: _struct(
+                table.row_format,
+                *table.row_format.schema(deviations).fields,
+                *((each.name, each.schema) for each in added),
+            ),
+        )
         return head + payload + b"}"
 
     def _added(self, event: _Event) -> list[_Field]:
@@ -247,8 +272,8 @@ class UnwrappedFormatter(DebeziumFormatter):
         return self._object(row_format, fields)
 
     def _object(self, row_format: RowFormat, fields: Sequence[_Field]) -> bytes:
-        members = [b"%b:%b" % (json_text(field.name), field.value) for field in fields]
-        schema = _struct(row_format, *((field.name, field.schema) for field in fields))
+        members = [b"%b:%b" % (json_text(each.name), each.value) for each in fields]
+        schema = _struct(row_format, *((each.name, each.schema) for each in fields))
         return self._with_schema(schema, b"{%b}" % b",".join(members))
 
     def _kept(self, fields: list[_Field], dropped: Sequence[str]) -> list[_Field]:
@@ -289,6 +314,9 @@ class UnwrappedFormatter(DebeziumFormatter):
         changed: list[str] = []
         unchanged: list[str] = []
         for column, first, second in zip(row_format.columns, old, new, strict=True):
+            if first is None or second is None:
+                # Left out of a faithful row: nobody knows.
+                continue
             # The transform compares the arrays of Java that bit strings are by their identity.
             same = first == second and (
                 first == b"null"

@@ -33,7 +33,7 @@ Render: TypeAlias = Callable[[bytes], str]
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
 _NOT_FINITE: Final = frozenset({"NaN", "Infinity", "-Infinity"})
 _MONEY: Final = re.compile(r"(-?)\$([0-9,]+\.[0-9]+)").fullmatch
-_SINGLE: Final = struct.Struct("f")
+_SINGLE: Final = struct.Struct("<f")
 
 _DMS_MAX_DIGITS: Final = 38
 """DMS's NUMERIC holds so many digits; a wider column is a STRING."""
@@ -132,8 +132,11 @@ def _single(value: bytes) -> str:
     text = value.decode("utf-8", "replace")
     if not _NUMBER(text):
         return _not_a_number(text)
+    number = float(text)
+    if math.isinf(number):
+        return text
     try:
-        (number,) = _SINGLE.unpack(_SINGLE.pack(float(text)))
+        (number,) = _SINGLE.unpack(_SINGLE.pack(number))
     except OverflowError:
         return text
     return f"{number:.9g}"

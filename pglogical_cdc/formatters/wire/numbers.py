@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from pglogical_cdc.formatters.wire.binary import base64_json
 from pglogical_cdc.formatters.wire.convert import Convert
 from pglogical_cdc.formatters.wire.java_text import java_double
 
 __all__ = (
+    "DecimalFormat",
     "decimal_converter",
     "double_json",
     "money_converter",
     "money_text",
     "numeric_string_json",
     "scaled_string_converter",
+    "unscaled_converter",
     "variable_scale_json",
 )
+
+DecimalFormat: TypeAlias = Literal["BASE64", "NUMERIC"]
 
 _INT_DIGITS: Final = 4300
 """Python reads no more digits than this with `int`; PostgreSQL's numeric has up to 147455."""
@@ -34,27 +39,47 @@ def _unscaled_json(number: int) -> bytes:
     return base64_json(number.to_bytes(size, "big", signed=True))
 
 
-def decimal_converter(scale: int) -> Convert:
+def unscaled_converter(scale: int, decimal_format: DecimalFormat) -> Callable[[int], bytes]:
+    """Return what writes the JSON of an unscaled number.
+
+    Args:
+        scale: digits behind the point.
+        decimal_format: its bytes in base64, or the number as Java's ``BigDecimal.toString``.
+    """
+    if decimal_format == "BASE64":
+        return _unscaled_json
+
+    def number_json(unscaled: int) -> bytes:
+        # str() and toString() are the to-scientific-string of the General Decimal Arithmetic.
+        sign, digits, _ = Decimal(unscaled).as_tuple()
+        return str(Decimal((sign, digits, -scale))).encode()
+
+    return number_json
+
+
+def decimal_converter(scale: int, decimal_format: DecimalFormat = "BASE64") -> Convert:
     """Return the converter of ``numeric(p,s)`` in mode ``precise``.
 
     Args:
         scale: digits behind the point of the Connect type, or less than 0 for zeros before it; a
             text with fewer is filled up, one with more is cut.
+        decimal_format: the bytes of the unscaled number, or the number itself.
     """
 
     point = -scale - 1
+    unscaled_json = unscaled_converter(scale, decimal_format)
 
     def decimal_json(value: bytes) -> bytes | None:
         if scale > 0 and value[point : point + 1] == b".":
-            return _unscaled_json(_integer(value[:point] + value[point + 1 :]))
+            return unscaled_json(_integer(value[:point] + value[point + 1 :]))
         whole, _, fraction = value.partition(b".")
         if whole[-1:] in b"Ny":  # NaN, Infinity, -Infinity
             return None
         if scale < 0:
-            return _unscaled_json(_integer(whole[:scale].rstrip(b"-") or b"0"))
+            return unscaled_json(_integer(whole[:scale].rstrip(b"-") or b"0"))
         # Fewer digits in a default; more only where the catalog is not that of the row.
         number = _integer(whole + fraction[:scale])
-        return _unscaled_json(number * 10 ** max(scale - len(fraction), 0))
+        return unscaled_json(number * 10 ** max(scale - len(fraction), 0))
 
     return decimal_json
 
@@ -110,22 +135,24 @@ def money_text(value: bytes) -> bytes:
     return b"-" + digits if value[:1] in (b"-", b"(") else digits
 
 
-def money_converter(fraction_digits: int) -> Convert:
+def money_converter(fraction_digits: int, decimal_format: DecimalFormat = "BASE64") -> Convert:
     """Return the converter of ``money`` in mode ``precise``.
 
     Args:
         fraction_digits: digits behind the point of the Connect type; a value with more is rounded,
             half away from zero.
+        decimal_format: see `decimal_converter`.
     """
+    unscaled_json = unscaled_converter(fraction_digits, decimal_format)
 
     def money_json(value: bytes) -> bytes:
         whole, _, fraction = money_text(value).partition(b".")
         dropped = len(fraction) - fraction_digits
         number = _integer(whole + fraction)
         if dropped <= 0:
-            return _unscaled_json(number * 10**-dropped)
+            return unscaled_json(number * 10**-dropped)
         quotient, rest = divmod(abs(number), 10**dropped)
         quotient += rest * 2 >= 10**dropped
-        return _unscaled_json(-quotient if number < 0 else quotient)
+        return unscaled_json(-quotient if number < 0 else quotient)
 
     return money_json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.events import (
@@ -16,6 +17,9 @@ from pglogical_cdc.events import (
 )
 
 __all__ = ("WireType", "resolve_type")
+
+
+_BUILTIN_NAMES: Final = frozenset(BUILTIN_TYPES.values())
 
 
 @record
@@ -41,16 +45,21 @@ def resolve_type(column: Column, catalog: TableCatalog | None) -> WireType:
     oid, modifier, found = below_domains(column, catalog)
     name = BUILTIN_TYPES.get(oid)
     if name is None:
-        name = column.type_name if found is None else found.name
+        name = column.type_name if found is None else _own_name(found)
     element = BUILTIN_ARRAY_ELEMENTS.get(oid, 0 if found is None else found.element_oid)
     if element:
         inner = types.get(element)
-        inner_name = BUILTIN_TYPES.get(element) if inner is None else inner.name
+        inner_name = BUILTIN_TYPES.get(element) if inner is None else _own_name(inner)
         if inner is None:
             return WireType(inner_name, modifier, "b", is_array=True)
         return WireType(inner_name, modifier, inner.kind, is_array=True, labels=inner.labels)
-    if found is None and name is not None and name[0] == "_" and oid not in BUILTIN_TYPES:
+    if found is None and name is not None and name.startswith("_") and oid not in BUILTIN_TYPES:
         return WireType(name[1:], modifier, "b", is_array=True)
     if found is None:
         return WireType(name, modifier, "b")
     return WireType(name, modifier, found.kind, labels=found.labels)
+
+
+def _own_name(found: CatalogType) -> str | None:
+    """Return the name of a type that is not built in; None if a built-in one is called so too."""
+    return None if found.name in _BUILTIN_NAMES else found.name

@@ -237,3 +237,13 @@ def test_no_expression_raises(expression: str, data: st.DataObject) -> None:
     for text in (expression, f"'{expression}'::{name}"):
         _default(text, WireType(name, modifier, "b"), decimal="string")
         _default(text, WireType(name, modifier, "b"), time="nanoseconds")
+
+
+def test_long_expressions_take_no_time() -> None:
+    pairs = ", ".join(f"'key {number}', {number}" for number in range(5000))
+    for expression in (
+        f"jsonb_build_object({pairs}, 'note', 'one\ntwo')",
+        f"COALESCE({pairs}\nCASE WHEN true THEN 1 END)",
+    ):
+        # Some seconds, where all ways to divide the text at its commas are tried, are ages.
+        assert default_text(expression, "jsonb") is not None

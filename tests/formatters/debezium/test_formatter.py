@@ -28,6 +28,7 @@ from pglogical_cdc.formatters import DebeziumFormatter, Formatter, Record
 from pglogical_cdc.formatters.debezium.envelope import message_schema
 from pglogical_cdc.formatters.wire.binary import BinaryMode
 from pglogical_cdc.lsn import LSN
+from pglogical_cdc.transforms import ExcludeColumns
 from tests.formatters.connect_json import faults_of_record
 from tests.formatters.tables import column, relation
 
@@ -866,3 +867,94 @@ class TestFaithful:
             formatter.format(LogicalMessage(lsn, transaction, 1, "p", b"", "shop"))
         end = _content(formatter.commit(transaction, {})[0])
         assert end["data_collections"] == [{"data_collection": "dbz.message", "event_count": 2}]
+
+
+class TestFurtherOptions:
+    def test_decimal_format(self) -> None:
+        table = relation(
+            column("n", "numeric", (10 << 16 | 2) + 4),
+            column("v", "numeric"),
+            column("m", "money"),
+            column("z", "numeric", (10 << 16 | 2) + 4),
+            primary_key=["n"],
+            not_null=["n", "z"],
+            defaults={"n": "7.5"},
+        )
+        formatter = _formatter(decimal_format="NUMERIC", schemas_enable=True)
+        row = Row(table, (b"1.50", b"2.5", b"$3.10", b"0.00"))
+        (record,) = formatter.format(Insert(900, _transaction(), 1, table, row))
+        assert record.key is not None
+        assert record.key.endswith(b'"payload":{"n":1.50}}')
+        assert record.value is not None
+        assert (
+            b'"after":{"n":1.50,"v":{"scale":1,"value":"GQ=="},"m":3.10,"z":0.00}' in record.value
+        )
+        assert b'"default":7.50' in record.value
+        deleted, _ = formatter.format(
+            Delete(
+                900, _transaction(), 1, table, Row(table, (b"1.50", NOT_SENT, NOT_SENT, NOT_SENT))
+            )
+        )
+        assert deleted.value is not None
+        assert b'"before":{"n":1.50,"v":null,"m":null,"z":0.00}' in deleted.value
+
+    def test_without_extended_headers(self) -> None:
+        formatter = _formatter(extended_headers_enabled=False)
+        assert [record.headers for record in formatter.format(_insert())] == [()]
+        moved = _update(_row(b"1", NOT_SENT), _row(b"2", b"x"))
+        assert [record.headers for record in formatter.format(moved)] == [
+            (("__debezium.newkey", b'{"id":2}'),),
+            (("__debezium.newkey", b'{"id":2}'),),
+            (("__debezium.oldkey", b'{"id":1}'),),
+        ]
+
+    def test_a_key_that_is_left_out_changes_nothing_but_in_a_faithful_stream(self) -> None:
+        full = relation(
+            *(attrs.evolve(each, is_identity=True) for each in TABLE.columns),
+            name="orders",
+            primary_key=["id"],
+            not_null=["id"],
+            identity=ReplicaIdentity.FULL,
+        )
+        moved = Update(1, None, 0, full, Row(full, (b"1", b"x")), Row(full, (b"2", b"x")))
+        change = ExcludeColumns(r"public\.orders\.id")(moved)
+        skipping: dict[str, Any] = {"skip_messages_without_change": True}
+        assert _formatter(**skipping).format(change) == ()
+        assert _shape(_formatter(faithful=True, **skipping).format(change)) == [
+            (b'{"id":1}', "d"),
+            (b'{"id":1}', None),
+            (b'{"id":2}', "c"),
+        ]
+
+    def test_rows_that_each_deviate_otherwise_do_not_fill_the_memory(self) -> None:
+        names = [f"c{number}" for number in range(10)]
+        table = relation(*(column(name, "numeric", (10 << 16 | 2) + 4) for name in names))
+        formatter = _formatter(faithful=True, schemas_enable=True)
+        for number in range(1024):
+            raw = tuple(b"NaN" if number >> bit & 1 else b"1.00" for bit in range(10))
+            (record,) = formatter.format(Insert(1, None, 0, table, Row(table, raw)))
+            assert record.value is not None
+            if number % 100 == 0:
+                assert faults_of_record(record.value) == []
+        (kept,) = formatter._tables.values()
+        assert len(kept._heads) <= 64
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"task_id": 0},
+            {"run_id": 5},
+            {"connector_name": None},
+            {"unavailable_value_placeholder": None},
+            {"message_key_columns": ["a"]},
+            {"topic_delimiter": None},
+            {"column_propagate_source_type": [5]},
+            {"database": b"shop"},
+            {"decimal_format": "numeric"},
+            {"extended_headers_enabled": "true"},
+        ],
+        ids=str,
+    )
+    def test_other_values_are_refused(self, options: dict[str, Any]) -> None:
+        with pytest.raises(ConfigurationError, match=next(iter(options))):
+            DebeziumFormatter(topic_prefix="dbz", **options)

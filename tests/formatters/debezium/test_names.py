@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pglogical_cdc.formatters.debezium.names import (
     AdjustmentMode,
+    distinct,
     field_name_adjustment,
     schema_name_adjustment,
     topic_name,
@@ -97,3 +98,16 @@ class TestAdjustment:
         # A tab is written without its leading zero, which can make two names one.
         high = [name for name in low if all(ord(each) > 15 for each in name)]
         assert len({adjust(name) for name in high}) == len(high)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([], []),
+        (["a", "b"], ["a", "b"]),
+        (["a", "a", "b", "a"], ["a", "a_2", "b", "a_3"]),
+        (["a", "a_2", "a"], ["a", "a_2", "a_3"]),
+    ],
+)
+def test_no_two_names_are_the_same(names: list[str], expected: list[str]) -> None:
+    assert distinct(names) == expected

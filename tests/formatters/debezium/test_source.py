@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 import pytest
 
 from pglogical_cdc.events import Insert, LogicalMessage, Row, SnapshotRead, Transaction
@@ -40,6 +41,16 @@ def _content(block: SourceBlock, lsn: int = 150) -> dict[str, Any]:
     content = json.loads(_json(block, lsn))
     assert isinstance(content, dict)
     return content
+
+
+def test_rows_of_two_snapshots_have_their_own_databases() -> None:
+    sources = Sources("dbz", None, lambda: 0, marks_stream=True)
+    found = []
+    for database in ("shop", "other", "shop"):
+        table = attrs.evolve(relation(column("id", "int4")), database=database)
+        read = SnapshotRead(1, None, 0, table, Row(table, (b"1",)), "true")
+        found.append(_content(sources.of(read))["db"])
+    assert found == ["shop", "other", "shop"]
 
 
 class TestSourceBlock:

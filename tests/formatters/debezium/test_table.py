@@ -166,6 +166,22 @@ class TestRow:
         assert _row(faithful, b"NaN", b"NaN") == b'{"x":"NaN","y":"NaN"}'
         assert _key(faithful, b"-Infinity", b"NaN") == b'{"x":"-Infinity"}'
 
+    def test_columns_whose_names_become_the_same(self) -> None:
+        made = relation(column("a-b", "int4"), column("a_b", "int4"), primary_key=["a_b"])
+        table = _format(made, field_names="avro")
+        assert _row(table, b"1", b"2") == b'{"a_b":1,"a_b_2":2}'
+        assert _key(table, b"1", b"2") == b'{"a_b_2":2}'
+
+    def test_an_own_type_with_a_built_in_name_is_left_out(self) -> None:
+        made = relation(
+            column("id", "int4"),
+            column("x", oid=20000),
+            types=[CatalogType(20000, "public", "oid", "r", subtype_oid=23)],
+        )
+        assert _row(_format(made), b"1", b"[1,5)") == b'{"id":1}'
+        included = _format(made, types=TypeOptions(include_unknown=True, binary="hex"))
+        assert _row(included, b"1", b"[1,5)") == b'{"id":1,"x":"5b312c3529"}'
+
     def test_unchanged_without_a_placeholder(self) -> None:
         made = relation(column("x", "_float8"), column("y", "_float8"), not_null=["y"])
         assert _row(_format(made), UNCHANGED, UNCHANGED) == b'{"x":null,"y":null}'

@@ -558,3 +558,58 @@ class TestDroppedColumns:
 def test_refuses_other_values(option: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=option):
         _formatter(**{option: value})
+
+
+class TestNamesThatAreThereAlready:
+    @pytest.mark.parametrize(
+        ("name", "options"),
+        [
+            ("__deleted", {"delete_tombstone_handling_mode": "rewrite"}),
+            ("__op", {"add_fields": "op"}),
+            ("mine", {"add_fields": "op:mine", "add_fields_prefix": ""}),
+        ],
+    )
+    def test_a_column_is_called_like_an_added_field(
+        self, name: str, options: dict[str, Any]
+    ) -> None:
+        table = relation(column("id", "int4"), column(name))
+        insert = Insert(1, None, 0, table, Row(table, (b"1", b"x")))
+        with pytest.raises(ConfigurationError, match=f"added under the name '{name}'"):
+            _formatter(**options).format(insert)
+        assert _values(_formatter(), insert) == [f'{{"id":1,"{name}":"x"}}'.encode()]
+
+    def test_two_fields_are_added_under_one_name(self) -> None:
+        with pytest.raises(ConfigurationError, match="added under the name '__op'"):
+            _formatter(add_fields="op,table:op").format(INSERT)
+
+
+def test_a_faithful_stream_lists_no_column_that_nobody_knows() -> None:
+    identity = relation(
+        column("id", "int4"),
+        column("u", "int4", identity=True),
+        column("v"),
+        primary_key=["id"],
+        not_null=["id", "u"],
+        identity=ReplicaIdentity.INDEX,
+    )
+    old, new = (NOT_SENT, b"1", NOT_SENT), (b"1", b"1", b"x")
+    update = Update(1, None, 0, identity, Row(identity, old), Row(identity, new))
+    formatter = _formatter(faithful=True, header_changed_name="C", header_unchanged_name="U")
+    assert _headers(formatter, update) == [[("C", "[]"), ("U", '["u"]')]]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"route_by_field": 5},
+        {"header_changed_name": 5},
+        {"header_unchanged_name": b"x"},
+        {"add_fields_prefix": None},
+        {"add_headers_prefix": None},
+        {"add_fields": [5]},
+    ],
+    ids=str,
+)
+def test_names_are_strings(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=f"{next(iter(options))} must be a string"):
+        _formatter(**options)

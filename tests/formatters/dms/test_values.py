@@ -193,7 +193,20 @@ def _refuse(constant: str) -> None:
     st.one_of(
         st.binary(),
         st.sampled_from(
-            [b"", b"-", b"1e999", b"-1e999", b"01", b"1.", b".5", b"$,.1", b"\\x1", b"$1,.5"]
+            [
+                b"",
+                b"-",
+                b"1e999",
+                b"-1e999",
+                b"1e40",
+                b"3.5e38",
+                b"01",
+                b"1.",
+                b".5",
+                b"$,.1",
+                b"\\x1",
+                b"$1,.5",
+            ]
         ),
         st.from_regex(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}[+-][0-9]{2}", fullmatch=True),
     ),

@@ -177,3 +177,32 @@ def test_money_is_rounded_like_a_decimal(cents: int, digits: int) -> None:
     exact = Decimal(cents).scaleb(-2)
     rounded = exact.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
     assert _unscaled(text) == int(rounded.scaleb(digits))
+
+
+@pytest.mark.parametrize(
+    ("scale", "wire", "expected"),
+    [
+        (2, b"1.50", b"1.50"),
+        (2, b"-0.05", b"-0.05"),
+        (0, b"12345678901234567890", b"12345678901234567890"),
+        # As Java's BigDecimal.toString: an exponent from seven zeros behind the point on.
+        (6, b"0.000001", b"0.000001"),
+        (7, b"0.0000001", b"1E-7"),
+        (9, b"0.000000000", b"0E-9"),
+        (9, b"1.500000000", b"1.500000000"),
+        (-2, b"12300", b"1.23E+4"),
+    ],
+)
+def test_decimal_as_a_number(scale: int, wire: bytes, expected: bytes) -> None:
+    assert decimal_converter(scale, "NUMERIC")(wire) == expected
+
+
+def test_a_number_of_any_length() -> None:
+    wire = b"9" * 10_000 + b".5"
+    assert decimal_converter(1, "NUMERIC")(wire) == wire
+    assert decimal_converter(1, "NUMERIC")(b"NaN") is None
+
+
+def test_money_as_a_number() -> None:
+    assert money_converter(2, "NUMERIC")(b"-$1,234.50") == b"-1234.50"
+    assert money_converter(1, "NUMERIC")(b"$0.05") == b"0.1"

@@ -56,3 +56,18 @@ def test_without_catalog() -> None:
         "hstore", -1, "b", True
     )
     assert resolve_type(Column("x", 16502, -1, None, False), None) == WireType(None, -1, "b")
+
+
+def test_a_type_of_the_users_own_is_none_of_the_built_in_ones() -> None:
+    types = [
+        CatalogType(20000, "public", "oid", "r", subtype_oid=23, array_oid=20001),
+        CatalogType(20001, "public", "_oid", "b", element_oid=20000),
+    ]
+    for oid, is_array in ((20000, False), (20001, True)):
+        made = relation(column("c", oid=oid), types=types)
+        found = resolve_type(made.columns[0], made.catalog)
+        assert (found.name, found.is_array) == (None, is_array)
+
+
+def test_a_type_without_a_name() -> None:
+    assert resolve_type(Column("c", 99999, -1, "", False), None).name == ""
