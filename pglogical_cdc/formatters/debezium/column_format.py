@@ -10,16 +10,16 @@ from attrs import evolve
 
 from pglogical_cdc.absent import NOT_SENT, UNCHANGED
 from pglogical_cdc.events import Alteration, CatalogColumn, Column, RawValue, Relation
-from pglogical_cdc.formatters.debezium.array_rules import type_rule
 from pglogical_cdc.formatters.debezium.connect_schema import ConnectSchema, array_of
 from pglogical_cdc.formatters.debezium.defaults import default_json
 from pglogical_cdc.formatters.debezium.options import TableOptions, TypeOptions
+from pglogical_cdc.formatters.debezium.scalar_rules import TypeRule
 from pglogical_cdc.formatters.debezium.source_type import (
     length_and_scale,
     source_type_name,
     source_type_parameters,
 )
-from pglogical_cdc.formatters.debezium.type_rules import TypeRule
+from pglogical_cdc.formatters.debezium.type_rules import type_rule
 from pglogical_cdc.formatters.wire.arrays import dimensions
 from pglogical_cdc.formatters.wire.convert import Convert
 from pglogical_cdc.formatters.wire.json_text import json_text

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from pglogical_cdc.formatters.debezium.options import TypeOptions
-from pglogical_cdc.formatters.debezium.type_rules import TypeRule, time_unit
+from pglogical_cdc.formatters.debezium.scalar_rules import TypeRule, time_unit
 from pglogical_cdc.formatters.wire.java_text import java_double
 from pglogical_cdc.formatters.wire.json_text import json_text
 from pglogical_cdc.formatters.wire.numbers import numeric_string_json

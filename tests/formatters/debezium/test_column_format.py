@@ -38,7 +38,7 @@ from pglogical_cdc.name_patterns import NamePatterns
 from pglogical_cdc.protocol import BinaryValue
 from tests.formatters.connect_json import faults_of_record
 from tests.formatters.debezium.columns import tables
-from tests.formatters.debezium.test_type_rules import N10_2, UNKNOWN
+from tests.formatters.debezium.test_scalar_rules import N10_2, UNKNOWN
 from tests.formatters.tables import column, relation
 
 DEFAULT = TableOptions()

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pglogical_cdc.formatters.debezium.array_rules import type_rule
 from pglogical_cdc.formatters.debezium.defaults import (
     default_json,
     default_text,
     enum_default_text,
 )
 from pglogical_cdc.formatters.debezium.options import TypeOptions
+from pglogical_cdc.formatters.debezium.type_rules import type_rule
 from pglogical_cdc.formatters.wire.wire_type import WireType
-from tests.formatters.debezium.test_type_rules import N10_2
+from tests.formatters.debezium.test_scalar_rules import N10_2
 
 MOOD = WireType("mood", -1, "e", labels=("it's", "ok"))
 

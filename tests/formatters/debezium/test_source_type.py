@@ -9,7 +9,7 @@ from pglogical_cdc.formatters.debezium.source_type import (
     source_type_parameters,
 )
 from pglogical_cdc.formatters.wire.wire_type import WireType, resolve_type
-from tests.formatters.debezium.test_type_rules import N10_2
+from tests.formatters.debezium.test_scalar_rules import N10_2
 from tests.formatters.tables import column, relation
 
 UNBOUNDED = (2147483647, 0)

@@ -24,7 +24,7 @@ from pglogical_cdc.formatters.debezium.options import TableOptions, TypeOptions,
 from pglogical_cdc.formatters.debezium.table import TableFormat, schema_head
 from pglogical_cdc.protocol import BinaryValue
 from tests.formatters.debezium.columns import tables
-from tests.formatters.debezium.test_type_rules import UNKNOWN
+from tests.formatters.debezium.test_scalar_rules import UNKNOWN
 from tests.formatters.tables import column, relation
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from pglogical_cdc.events import CatalogType
-from pglogical_cdc.formatters.debezium.array_rules import type_rule
 from pglogical_cdc.formatters.debezium.options import TypeOptions
+from pglogical_cdc.formatters.debezium.type_rules import type_rule
 from pglogical_cdc.formatters.wire.binary import BinaryMode
 from pglogical_cdc.formatters.wire.wire_type import resolve_type
 from pglogical_cdc.parsers.debezium.placeholder import Placeholder
