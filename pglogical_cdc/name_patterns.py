@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import ConfigurationError
 
-__all__ = ("NamePatterns",)
+__all__ = ("JAVA_CASE_INSENSITIVE", "NamePatterns")
+
+JAVA_CASE_INSENSITIVE: Final = re.IGNORECASE | re.ASCII
+"""The flags that come nearest to Java's CASE_INSENSITIVE alone: ``\\w`` and case are ASCII's."""
 
 
 @record
@@ -21,7 +25,7 @@ class NamePatterns:
     def read(cls, option: str, given: str | Sequence[str]) -> NamePatterns:
         """Read a list of expressions: a string with commas between them, or several.
 
-        Letters match in either case, as in Debezium.
+        ASCII letters match in either case, as in Debezium.
 
         Raises:
             ConfigurationError: one is no regular expression.
@@ -35,7 +39,7 @@ class NamePatterns:
         try:
             return cls(
                 tuple(
-                    re.compile(text.strip().replace("\\,", ","), re.IGNORECASE)
+                    re.compile(text.strip().replace("\\,", ","), JAVA_CASE_INSENSITIVE)
                     for text in texts
                     if text.strip()
                 )

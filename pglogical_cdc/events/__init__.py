@@ -2,7 +2,11 @@
 
 from pglogical_cdc.events.assembler import ChangeAssembler
 from pglogical_cdc.events.base_type import base_type, below_domains
-from pglogical_cdc.events.builtin_types import BUILTIN_ARRAY_ELEMENTS, BUILTIN_TYPES
+from pglogical_cdc.events.builtin_types import (
+    BUILTIN_ARRAY_ELEMENTS,
+    BUILTIN_TYPE_NAMES,
+    BUILTIN_TYPES,
+)
 from pglogical_cdc.events.catalog import (
     CatalogColumn,
     CatalogType,
@@ -42,6 +46,7 @@ __all__ = (
     "Alteration",
     "BUILTIN_ARRAY_ELEMENTS",
     "BUILTIN_TYPES",
+    "BUILTIN_TYPE_NAMES",
     "CatalogColumn",
     "CatalogType",
     "Change",

@@ -12,7 +12,7 @@ from typing import Final
 
 from pglogical_cdc.absent import UNCHANGED, Absent
 from pglogical_cdc.errors import ProtocolError, UnknownRelationError
-from pglogical_cdc.events.builtin_types import BUILTIN_TYPES
+from pglogical_cdc.events.builtin_types import BUILTIN_TYPE_NAMES, BUILTIN_TYPES
 from pglogical_cdc.events.catalog import TableCatalog
 from pglogical_cdc.events.change import (
     Change,
@@ -52,8 +52,6 @@ __all__ = ("ChangeAssembler",)
 
 _IDENTITY_FLAG: Final = 1
 """Relation message, flags of a column: "marks the column as part of the key"."""
-
-_BUILTIN_NAMES: Final = frozenset(BUILTIN_TYPES.values())
 
 
 class ChangeAssembler:
@@ -174,7 +172,7 @@ class ChangeAssembler:
         # type), under the OID of the domain. A type of the user's that has the name of a built-in
         # one keeps its schema, so that it is not taken for that one.
         name = message.name
-        if message.namespace not in ("", "pg_catalog") and name in _BUILTIN_NAMES:
+        if message.namespace not in ("", "pg_catalog") and name in BUILTIN_TYPE_NAMES:
             name = f"{message.namespace}.{name}"
         self._type_names[message.type_oid] = name
         return ()

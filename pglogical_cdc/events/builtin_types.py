@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ("BUILTIN_ARRAY_ELEMENTS", "BUILTIN_TYPES")
+__all__ = ("BUILTIN_ARRAY_ELEMENTS", "BUILTIN_TYPES", "BUILTIN_TYPE_NAMES")
 
 _TYPES: Final = """\
 16 bool 1000
@@ -108,6 +108,8 @@ _names, _elements = _read()
 
 BUILTIN_TYPES: Final[Mapping[int, str]] = _names
 """``pg_type.typname`` by OID; array types are named ``_`` and their element, as in pg_type."""
+
+BUILTIN_TYPE_NAMES: Final = frozenset(_names.values())
 
 BUILTIN_ARRAY_ELEMENTS: Final[Mapping[int, int]] = _elements
 """OID of the element type by OID of the array type."""

@@ -41,10 +41,15 @@ class CatalogColumn:
 
 @record
 class UniqueIndex:
-    """A valid unique index, neither partial nor on expressions, all columns NOT NULL."""
+    """A unique index that is not on expressions."""
 
     name: str
     columns: tuple[str, ...]
+    included: tuple[str, ...] = ()
+    """Columns that are only stored with it (INCLUDE)."""
+    identifies: bool = True
+    """Whether every row has an entry of its own at every moment: the index is valid, immediate and
+    not partial, and its columns are NOT NULL."""
 
 
 @record
@@ -84,7 +89,7 @@ class TableCatalog:
     primary_key: tuple[str, ...] | None
     """Columns in the order of the **index**, which need not be the order of the table."""
     unique_indexes: tuple[UniqueIndex, ...] = ()
-    """Other unique indexes that can identify a row, by name."""
+    """Other unique indexes: first one that the table is clustered by, then by name."""
     types: Mapping[int, CatalogType] = field(factory=dict)
     """Types of the columns that are not built in, and all that those are made of, by OID."""
 

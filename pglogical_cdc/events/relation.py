@@ -39,7 +39,8 @@ class ReplicaIdentity(enum.Enum):
 class Alteration:
     """What a transform does to the values of a column, for formats that have to tell.
 
-    The values in the rows are altered already; this is for what a format puts where there is none.
+    The values in the rows are altered already; this is for what a format puts where there is none,
+    and for values that become text only there.
     """
 
     parameters: tuple[tuple[str, str], ...]
@@ -48,6 +49,8 @@ class Alteration:
     """From a text to the altered text; None if values of this type are left alone."""
     instead: str | None = None
     """What stands for every value, NULL and absent ones included, if it is always the same."""
+    max_length: int | None = None
+    """To how many characters, or bytes, a format is to cut what it makes text or bytes of."""
 
 
 @record
@@ -148,7 +151,9 @@ class Relation:
         if self.catalog is not None:
             if self.catalog.primary_key:
                 candidates.append(self.catalog.primary_key)
-            candidates += [index.columns for index in self.catalog.unique_indexes]
+            candidates += [
+                index.columns for index in self.catalog.unique_indexes if index.identifies
+            ]
         for names in candidates:
             if all(name in self.positions for name in names):
                 return tuple(self.positions[name] for name in names)

@@ -127,9 +127,10 @@ def key_image(relation: Relation, values: Sequence[RawValue]) -> list[RawValue]:
     """Return the values of an old key, with `NOT_SENT` for the columns outside it.
 
     TupleData of kind ``K`` has NULL for those columns (PostgreSQL manual, "Logical Replication
-    Message Formats", Update), which must not be taken for a NULL of the row.
+    Message Formats", Update), which must not be taken for a NULL of the row. Values it has where
+    a partition with REPLICA IDENTITY FULL is published as its root, which has another identity.
     """
     return [
-        value if column.is_identity else NOT_SENT
+        value if column.is_identity or value is not None else NOT_SENT
         for column, value in zip(relation.columns, values, strict=True)
     ]

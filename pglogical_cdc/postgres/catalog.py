@@ -41,8 +41,9 @@ _ONE: Final = sql.SQL("SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = {}:
 
 # The key is what JDBC's getPrimaryKeys (and so Debezium) takes, a deferrable one included. A
 # unique index identifies a row only if it holds at every moment, for every row, and without NULL
-# (PostgreSQL manual, "ALTER TABLE", REPLICA IDENTITY USING INDEX). PostgreSQL 18 sets attnotnull
-# for a NOT NULL constraint that is NOT VALID too; older rows may still have NULL there.
+# (PostgreSQL manual, "ALTER TABLE", REPLICA IDENTITY USING INDEX); their order is that of JDBC's
+# getIndexInfo. PostgreSQL 18 sets attnotnull for a NOT NULL constraint that is NOT VALID too;
+# older rows may still have NULL there.
 #
 # A type's parts: element of a true array ("pg_type", typelem), type below a domain, bounds of a
 # range, range of a multirange, attributes of a composite.
@@ -59,18 +60,20 @@ cols AS MATERIALIZED (
   WHERE a.attnum > 0 AND NOT a.attisdropped
 ),
 keys AS MATERIALIZED (
-  SELECT i.indrelid, i.indisprimary, x.relname,
-    pg_catalog.json_agg(c.attname ORDER BY k.place) AS names
+  SELECT i.indrelid, i.indisprimary, i.indisclustered, x.relname,
+    pg_catalog.json_agg(c.attname ORDER BY k.place) FILTER (WHERE k.place <= i.indnkeyatts)
+      AS names,
+    pg_catalog.json_agg(c.attname ORDER BY k.place) FILTER (WHERE k.place > i.indnkeyatts)
+      AS included,
+    i.indisvalid AND i.indimmediate AND i.indpred IS NULL
+      AND pg_catalog.bool_and(c.not_null) FILTER (WHERE k.place <= i.indnkeyatts) AS identifies
   FROM wanted
   JOIN pg_catalog.pg_index i ON i.indrelid = wanted.oid
   JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
   CROSS JOIN LATERAL pg_catalog.unnest(i.indkey) WITH ORDINALITY k(attnum, place)
   LEFT JOIN cols c ON c.attrelid = i.indrelid AND c.attnum = k.attnum
-  WHERE k.place <= i.indnkeyatts
-    AND (i.indisprimary OR i.indisunique AND i.indisvalid AND i.indimmediate
-         AND i.indpred IS NULL AND i.indexprs IS NULL)
-  GROUP BY i.indexrelid, i.indrelid, i.indisprimary, x.relname
-  HAVING i.indisprimary OR pg_catalog.bool_and(c.not_null)
+  WHERE i.indisprimary OR i.indisunique AND i.indexprs IS NULL
+  GROUP BY i.indexrelid, x.relname
 ),
 types(oid) AS (
   SELECT atttypid FROM cols WHERE atttypid NOT IN ({builtin})
@@ -113,7 +116,10 @@ SELECT pg_catalog.json_build_object(
   ),
   'primary_key', (SELECT k.names FROM keys k WHERE k.indrelid = c.oid AND k.indisprimary),
   'unique_indexes', (
-    SELECT pg_catalog.json_agg(pg_catalog.json_build_array(k.relname, k.names) ORDER BY k.relname)
+    SELECT pg_catalog.json_agg(
+      pg_catalog.json_build_array(k.relname, k.names, k.included, k.identifies)
+      ORDER BY k.indisclustered DESC, k.relname
+    )
     FROM keys k WHERE k.indrelid = c.oid AND NOT k.indisprimary
   )
 )::pg_catalog.text
@@ -237,8 +243,8 @@ def _table(document: dict[str, Any], types: Mapping[int, CatalogType]) -> TableC
         columns=columns,
         primary_key=None if key is None else tuple(key),
         unique_indexes=tuple(
-            UniqueIndex(name=name, columns=tuple(names))
-            for name, names in document["unique_indexes"] or ()
+            UniqueIndex(name, tuple(names), tuple(included or ()), identifies)
+            for name, names, included, identifies in document["unique_indexes"] or ()
         ),
         types=_reachable((column.type_oid for column in columns), types),
     )

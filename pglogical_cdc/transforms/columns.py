@@ -141,6 +141,10 @@ def _both(first: Alteration | None, second: Alteration | None) -> Alteration | N
         parameters=tuple({**dict(first.parameters), **dict(second.parameters)}.items()),
         alter=lambda text: after(before(text)),
         instead=instead,
+        max_length=min(
+            (each.max_length for each in (first, second) if each.max_length is not None),
+            default=None,
+        ),
     )
 
 

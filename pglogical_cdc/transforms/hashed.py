@@ -12,6 +12,7 @@ from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import Alteration, Column, Relation
 from pglogical_cdc.transforms.columns import Alter, ColumnTransform
 from pglogical_cdc.transforms.text_columns import is_character, longest, on_text
+from pglogical_cdc.utf16 import utf16_units
 
 __all__ = ("HashColumns", "HashVersion")
 
@@ -89,10 +90,7 @@ def _serialised(text: str) -> bytes:
     Java Object Serialization Specification, chapter 6: TC_STRING or TC_LONGSTRING, in "modified
     UTF-8", in which each UTF-16 unit is encoded by itself and NUL as two bytes.
     """
-    units = text.encode("utf-16-le", "surrogatepass")
-    split = "".join(
-        chr(int.from_bytes(units[i : i + 2], "little")) for i in range(0, len(units), 2)
-    )
+    split = "".join(utf16_units(text))
     encoded = split.encode("utf-8", "surrogatepass").replace(b"\0", b"\xc0\x80")
     if len(encoded) <= 0xFFFF:
         return b"\xac\xed\x00\x05t" + len(encoded).to_bytes(2, "big") + encoded

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from pglogical_cdc.events import BUILTIN_TYPES, Column, RawValue, Relation, base_type, below_domains
+from pglogical_cdc.events import (
+    BUILTIN_TYPE_NAMES,
+    BUILTIN_TYPES,
+    Column,
+    RawValue,
+    Relation,
+    base_type,
+    below_domains,
+)
 from pglogical_cdc.transforms.columns import Alter
 
 __all__ = ("is_character", "is_text", "longest", "on_text")
@@ -20,7 +28,6 @@ _TEXT: Final = _CHARACTERS | frozenset(
     )
 )
 """Types whose text is what a format writes."""
-_BUILTIN_NAMES: Final = frozenset(BUILTIN_TYPES.values())
 
 
 def is_character(relation: Relation, column: Column) -> bool:
@@ -33,7 +40,7 @@ def is_character(relation: Relation, column: Column) -> bool:
     if found is not None:
         return found.kind == "e"
     name = base_type(relation, column)[0]
-    return name in _CHARACTERS or (oid not in BUILTIN_TYPES and name not in _BUILTIN_NAMES)
+    return name in _CHARACTERS or (oid not in BUILTIN_TYPES and name not in BUILTIN_TYPE_NAMES)
 
 
 def is_text(relation: Relation, column: Column) -> bool:

@@ -11,18 +11,9 @@ from pglogical_cdc.events import Alteration, Column, RawValue, Relation, base_ty
 from pglogical_cdc.protocol import BinaryValue
 from pglogical_cdc.transforms.columns import Alter, ColumnTransform
 from pglogical_cdc.transforms.text_columns import is_character, is_text, on_text
+from pglogical_cdc.utf16 import utf16_cut
 
 __all__ = ("TruncateColumns",)
-
-
-def _cut(text: str, length: int) -> str:
-    """Return the beginning of a text: so many UTF-16 units at most, and no half characters."""
-    if len(text) <= length and text.isascii():
-        return text
-    encoded = text.encode("utf-16-le", "surrogatepass")[: 2 * length]
-    if len(encoded) >= 2 and 0xD8 <= encoded[-1] <= 0xDB:
-        encoded = encoded[:-2]
-    return encoded.decode("utf-16-le", "surrogatepass")
 
 
 class TruncateColumns(ColumnTransform):
@@ -30,7 +21,9 @@ class TruncateColumns(ColumnTransform):
 
     That goes for every type that is written as its text (character types, enums, JSON, XML,
     ``uuid``, network addresses, ranges and the like), in UTF-16 units as in Debezium but never in
-    the middle of a character, and for ``bytea``, in bytes. Other types are left as they are.
+    the middle of a character, and for ``bytea``, in bytes. Other types are left as they are; the
+    Debezium formats cut their JSON where it is a string (a ``timestamptz``, or a ``numeric`` in
+    mode ``string``), as Debezium does.
 
     Args:
         columns: regular expressions of ``schema.table.column``.
@@ -51,15 +44,17 @@ class TruncateColumns(ColumnTransform):
     ) -> tuple[Column | None, Alter | None]:
         if not matches:
             return column, None
-        parameters = (("truncateLength", str(self._length)),)
+        alteration = Alteration(
+            (("truncateLength", str(self._length)),), None, max_length=self._length
+        )
         if base_type(relation, column)[0] == "bytea":
-            return evolve(column, alteration=Alteration(parameters, None)), self._cut_bytes
+            return evolve(column, alteration=alteration), self._cut_bytes
         binary_is_text = is_character(relation, column)
         if not is_text(relation, column):
-            return evolve(column, alteration=Alteration(parameters, None)), None
+            return evolve(column, alteration=alteration), None
 
         def cut(text: str) -> str:
-            return _cut(text, self._length)
+            return utf16_cut(text, self._length)
 
         cut_text = on_text(cut)
 
@@ -68,7 +63,7 @@ class TruncateColumns(ColumnTransform):
             is_other = isinstance(value, BinaryValue) and not binary_is_text
             return value if is_other else cut_text(value)
 
-        return evolve(column, alteration=Alteration(parameters, cut)), cut_value
+        return evolve(column, alteration=evolve(alteration, alter=cut)), cut_value
 
     def _cut_bytes(self, value: RawValue) -> RawValue:
         if not isinstance(value, bytes):

@@ -196,6 +196,9 @@ def test_delete(stream: _Stream) -> None:
     by_key = stream.one(wire.delete(7, key=["1", None, None]))
     assert isinstance(by_key, Delete)
     assert dict(by_key.before) == {"id": "1", "b": NOT_SENT, "c": NOT_SENT}
+    # A partition with REPLICA IDENTITY FULL, published as its root.
+    more = stream.one(wire.delete(7, key=["1", None, "x"]))
+    assert dict(more.before or {}) == {"id": "1", "b": NOT_SENT, "c": "x"}
     whole = stream.one(wire.delete(7, old=["1", None, "x"]))
     assert dict(whole.before or {}) == {"id": "1", "b": None, "c": "x"}
 

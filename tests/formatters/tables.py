@@ -43,7 +43,7 @@ def relation(
     defaults: Mapping[str, str] | None = None,
     generated: Sequence[str] = (),
     types: Sequence[CatalogType] = (),
-    unique: Sequence[str] | None = None,
+    unique: Sequence[str | UniqueIndex] = (),
     with_catalog: bool = True,
 ) -> Relation:
     """Return a relation, with a catalog unless told otherwise."""
@@ -67,7 +67,9 @@ def relation(
             for number, each in enumerate(columns, 1)
         ),
         primary_key=None if primary_key is None else tuple(primary_key),
-        unique_indexes=() if unique is None else (UniqueIndex("u", tuple(unique)),),
+        unique_indexes=tuple(
+            UniqueIndex("u", (each,)) if isinstance(each, str) else each for each in unique
+        ),
         types={each.oid: each for each in types},
     )
     return Relation(

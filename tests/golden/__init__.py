@@ -121,7 +121,12 @@ def _table(content: dict[str, Any]) -> TableCatalog:
     content["primary_key"] = None if key is None else tuple(key)
     content["columns"] = tuple(CatalogColumn(**column) for column in content["columns"])
     content["unique_indexes"] = tuple(
-        UniqueIndex(name=index["name"], columns=tuple(index["columns"]))
+        UniqueIndex(
+            name=index["name"],
+            columns=tuple(index["columns"]),
+            included=tuple(index.get("included", ())),
+            identifies=index.get("identifies", True),
+        )
         for index in content["unique_indexes"]
     )
     content["types"] = {int(oid): _type(each) for oid, each in content["types"].items()}

@@ -97,7 +97,10 @@ def test_virtual_columns_and_unchecked_constraints(database: Database) -> None:
     found = _table(database, "t")
     assert [column.generated for column in found.columns] == ["", "v", ""]
     assert [column.not_null for column in found.columns] == [False, False, True]
-    assert found.unique_indexes == (UniqueIndex("t_c", ("c",)),)
+    assert found.unique_indexes == (
+        UniqueIndex("t_a", ("a",), identifies=False),
+        UniqueIndex("t_c", ("c",)),
+    )
 
 
 @pytest.mark.pg
@@ -109,6 +112,8 @@ def test_keys(database: Database) -> None:
         );
         CREATE UNIQUE INDEX z_plain ON t (b, a) INCLUDE (n);
         CREATE UNIQUE INDEX an_other ON t (c DESC);
+        CREATE UNIQUE INDEX z_clustered ON t (c, b);
+        CLUSTER t USING z_clustered;
         CREATE UNIQUE INDEX nullable ON t (a, n);
         CREATE UNIQUE INDEX partial ON t (a) WHERE b <> '';
         CREATE UNIQUE INDEX on_expression ON t (a, lower(b));
@@ -123,8 +128,13 @@ def test_keys(database: Database) -> None:
     found = _table(database, "t")
     assert found.primary_key == ("c", "a")
     assert found.unique_indexes == (
+        UniqueIndex("z_clustered", ("c", "b")),
         UniqueIndex("an_other", ("c",)),
-        UniqueIndex("z_plain", ("b", "a")),
+        UniqueIndex("broken", ("a", "b", "c"), identifies=False),
+        UniqueIndex("deferred", ("b",), identifies=False),
+        UniqueIndex("nullable", ("a", "n"), identifies=False),
+        UniqueIndex("partial", ("a",), identifies=False),
+        UniqueIndex("z_plain", ("b", "a"), included=("n",)),
     )
     assert _table(database, "deferred_key").primary_key == ("id",)
     without = _table(database, "without_key")

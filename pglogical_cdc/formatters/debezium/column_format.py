@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from binascii import a2b_base64
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
@@ -21,9 +22,11 @@ from pglogical_cdc.formatters.debezium.source_type import (
 )
 from pglogical_cdc.formatters.debezium.type_rules import type_rule
 from pglogical_cdc.formatters.wire.arrays import dimensions
+from pglogical_cdc.formatters.wire.binary import base64_json
 from pglogical_cdc.formatters.wire.convert import Convert
 from pglogical_cdc.formatters.wire.json_text import json_text
 from pglogical_cdc.formatters.wire.wire_type import WireType, resolve_type
+from pglogical_cdc.utf16 import utf16_cut
 
 __all__ = ("ColumnFormat", "Deviation", "column_format")
 
@@ -80,7 +83,7 @@ def column_format(
     rule = type_rule(wire_type, types, not_null=not_null)
     if rule is None:
         return None
-    default = _default(relation, column, details, wire_type, rule, options)
+    default = _default(details, wire_type, rule, options)
     null: bytes = _NULL
     if not_null:
         null = rule.zero if default is None else default
@@ -97,17 +100,24 @@ def column_format(
         unchanged = _NULL if not_null else null
     not_sent: bytes | None = null
     schema = evolve(rule.schema, optional=not not_null, default=default)
+    convert = rule.convert
     if not in_key:
-        propagated = _source_type(relation, column, wire_type, options)
         altered = column.alteration
-        if altered is not None:
-            propagated = _noted(altered, wire_type) + propagated
-            unchanged = None if unchanged is None else _altered(unchanged, altered)
+        if altered is None:
+            noted = _source_type(relation, column, wire_type, options)
+        else:
+            # Debezium does not note the type of a column whose values it alters.
+            noted = _noted(altered, wire_type)
+            if not types.faithful:
+                convert = _cut_converter(convert, rule.schema, altered)
+                if callable(failed):
+                    failed = _cut_converter(failed, rule.schema, altered) or failed
+            unchanged = None if unchanged is None else _altered(unchanged, rule.schema, altered)
             if not_null or altered.instead is not None:
-                null = not_sent = _altered(null, altered)
+                null = not_sent = _altered(null, rule.schema, altered)
             if altered.instead is not None:
                 failed = null
-        schema = evolve(schema, parameters=schema.parameters + propagated)
+        schema = evolve(schema, parameters=schema.parameters + noted)
     if types.faithful:
         # What was not sent is left out. NULL is NULL.
         null, unchanged, not_sent = _NULL, rule.unchanged, None
@@ -115,7 +125,7 @@ def column_format(
         schema = evolve(schema, optional=not (in_key and not_null))
     return ColumnFormat(
         position=position,
-        convert=rule.convert,
+        convert=convert,
         null=null,
         not_sent=not_sent,
         failed=failed,
@@ -132,19 +142,11 @@ def column_format(
 
 
 def _default(
-    relation: Relation,
-    column: Column,
-    details: CatalogColumn | None,
-    wire_type: WireType,
-    rule: TypeRule,
-    options: TableOptions,
+    details: CatalogColumn | None, wire_type: WireType, rule: TypeRule, options: TableOptions
 ) -> bytes | None:
-    if details is None or details.default is None or details.generated:
-        return None
-    catalog = relation.catalog
-    found = None if catalog is None else catalog.types.get(column.type_oid)
-    if found is not None and found.kind == "d":
-        # Debezium looks for the name of the domain among the types that it can read.
+    # Debezium looks for the name of a domain among the types whose defaults it can read. The
+    # expression of a generated column counts as a default like any other.
+    if details is None or details.default is None or wire_type.is_domain:
         return None
     return default_json(details.default, wire_type, rule, options.types)
 
@@ -170,14 +172,40 @@ def _noted(altered: Alteration, wire_type: WireType) -> tuple[tuple[str, str], .
     )
 
 
-def _altered(value: bytes, altered: Alteration) -> bytes:
+def _altered(value: bytes, schema: ConnectSchema, altered: Alteration) -> bytes:
     """Return the JSON of what stands for a value, after what a transform does to values."""
     if altered.instead is not None:
         return json_text(altered.instead)
     text = json.loads(value)
     if altered.alter is None or not isinstance(text, str):
-        return value
+        # Bytes that stand for a value are not cut.
+        return _cut(value, schema, altered.max_length) if schema.type == "string" else value
     return json_text(altered.alter(text))
+
+
+def _cut_converter(
+    convert: Convert | None, schema: ConnectSchema, altered: Alteration
+) -> Convert | None:
+    """Return the converter that cuts the text or bytes which the format makes of values."""
+    if convert is None or altered.max_length is None or altered.alter is not None:
+        return convert
+
+    def cut_json(value: bytes) -> bytes | None:
+        converted = convert(value)
+        return None if converted is None else _cut(converted, schema, altered.max_length)
+
+    return cut_json
+
+
+def _cut(value: bytes, schema: ConnectSchema, length: int | None) -> bytes:
+    """Return JSON with its text, or its bytes in base64, cut off."""
+    if length is None or value[:1] != b'"':
+        return value
+    if schema.type == "string":
+        return json_text(utf16_cut(json.loads(value), length))
+    if schema.type == "bytes" and schema.name is None:
+        return base64_json(a2b_base64(value)[:length])
+    return value
 
 
 # -- where a value does not fit the column's schema

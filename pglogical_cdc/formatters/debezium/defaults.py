@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from pglogical_cdc.events import BUILTIN_TYPE_NAMES
 from pglogical_cdc.formatters.debezium.options import TypeOptions
 from pglogical_cdc.formatters.debezium.scalar_rules import TypeRule, time_unit
 from pglogical_cdc.formatters.wire.java_text import java_double
@@ -56,7 +57,7 @@ _ZEROS: Final[Mapping[str, str]] = {
 _INTEGER: Final = re.compile(r"[+-]?\d+")
 _DECIMAL: Final = re.compile(r"[+-]?\d+(?:\.(\d*))?")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_BITS: Final = re.compile(r"[01]*")
+_NOT_ONE: Final = re.compile(r"[^1]", re.DOTALL)
 
 # Java's LocalDateTime.MAX and MIN, which is what infinity is in a default, in the units of the
 # schema; where they overflow there is no default.
@@ -91,12 +92,16 @@ def default_json(
     Returns:
         None if Debezium has no default there.
     """
-    if wire_type.is_array or wire_type.name is None:
+    name = wire_type.name
+    if wire_type.is_array or name is None:
         return None
     if wire_type.kind == "e":
+        if "." in name or '"' in name or name in BUILTIN_TYPE_NAMES:
+            # Debezium finds no such type, or the other one.
+            return None
         text = enum_default_text(expression)
         return None if text is None else json_text(text)
-    text = default_text(expression, wire_type.name)
+    text = default_text(expression, name)
     if text is None:
         return None
     try:
@@ -117,8 +122,10 @@ def _default_json(
     if name == "numeric":
         return _numeric_default(text, modifier, rule, options)
     if name in ("bit", "varbit"):
-        if not _BITS.fullmatch(text) or (modifier == 1 and len(text) != 1):
+        if modifier == 1 and len(text) != 1:
             return None
+        # Of an expression, too, every 1 counts as one and all else as zero.
+        text = _NOT_ONE.sub("0", text)
     elif name == "uuid":
         return json_text(text.lower()) if _UUID.fullmatch(text) else None
     elif name == "date" and text in _INFINITE_DATES:
@@ -165,10 +172,12 @@ def _numeric_default(
 def _timestamptz_default(text: str, modifier: int) -> bytes | None:
     if len(text) == 10:
         text += " 00:00:00+00"
-    seconds = re.search(r"\.(\d+)", text)
-    digits = 0 if seconds is None else len(seconds[1].rstrip("0"))
     precision = modifier if 0 <= modifier <= 6 else 6
-    return timestamptz_converter(max(precision, digits))(text.encode())
+    if precision == 0:
+        # No digits is what Debezium takes for no limit.
+        seconds = re.search(r"\.(\d+)", text)
+        precision = 0 if seconds is None else len(seconds[1].rstrip("0"))
+    return timestamptz_converter(precision)(text.encode())
 
 
 def default_text(expression: str, type_name: str) -> str | None:

@@ -100,7 +100,8 @@ class DebeziumFormatter:
         skipped_operations: letters of `c`, `u`, `d`, `t` separated by commas, or ``none``: records
             that are not written. A change of the key is not ``u`` but a ``d`` and a ``c``.
         skip_messages_without_change: leave out updates in which no column that is written changed,
-            as far as the old row tells (replica identity FULL).
+            as far as the old row tells (replica identity FULL; from the old key alone it is
+            guessed, as in Debezium, that all else was NULL).
         provide_transaction_metadata: write where in its transaction each event stands, and, in
             `begin` and `commit`, records that mark the transaction.
         message_key_columns: keys other than the primary key:
@@ -341,7 +342,7 @@ class DebeziumFormatter:
     # -- changes
 
     def _insert(self, change: Insert) -> Sequence[Record]:
-        if "c" in self._skipped:
+        if "c" in self._skipped or self._is_empty(change.relation):
             return ()
         table = self._table(change.relation)
         key = table.key(change.after)
@@ -355,41 +356,45 @@ class DebeziumFormatter:
     def _update(self, change: Update) -> Sequence[Record]:
         table = self._table(change.relation)
         before, after = change.before, change.after
-        key = table.key(after)
+        if self._is_empty(change.relation):
+            return ()
         if before is not None:
-            # What is written of the rows is compared: a key that is left out does not count, but
-            # in a faithful stream no row may keep its old key for ever.
-            if (
-                self._skip_unchanged
-                and before.is_complete
-                and table.row(before) == table.row(after)
-                and not (self._options.types.faithful and table.key(before) != key)
-            ):
+            # Where the replica identity is an index beside the primary key, Debezium knows no old
+            # key and splits the update as well.
+            moves = table.has_other_key(before, after)
+            if self._skip_unchanged and self._is_same(table, before, after, moves=moves):
                 return ()
-            # The keys are compared as they are written: where the replica identity is an index
-            # beside the primary key, Debezium knows no old key and splits the update as well.
-            old_key = None if key is None else table.key(before)
-            if key is not None and old_key is not None and old_key != key:
-                return self._key_change(change, table, old_key, key, before)
+            if moves:
+                return self._key_change(change, table, before)
         if "u" in self._skipped:
             return ()
-        return self._data(change, table, "u", key, before, after, self._context)
+        return self._data(change, table, "u", table.key(after), before, after, self._context)
 
-    def _key_change(
-        self, change: Update, table: TableFormat, old_key: bytes, key: bytes, before: Row
-    ) -> Sequence[Record]:
-        gone: Headers = (("__debezium.newkey", key), *self._context)
-        come: Headers = (("__debezium.oldkey", old_key), *self._context)
+    def _is_same(self, table: TableFormat, before: Row, after: Row, *, moves: bool) -> bool:
+        # What is written of the rows is compared, a key that is left out not. In a faithful stream
+        # no row may keep its old key for ever, nor may what was not sent count as NULL.
+        if self._options.types.faithful and (moves or not before.is_complete):
+            return False
+        return table.is_same(before, after)
+
+    def _key_change(self, change: Update, table: TableFormat, before: Row) -> Sequence[Record]:
+        after = change.after
+        gone: Headers = (("__debezium.newkey", table.header_key(after)), *self._context)
+        come: Headers = (("__debezium.oldkey", table.header_key(before)), *self._context)
         records: list[Record] = []
         # What is skipped are records, whatever change they are of.
         if "d" not in self._skipped:
-            records += self._removal(change, table, old_key, before, gone)
+            records += self._removal(change, table, table.key(before), before, gone)
         if "c" not in self._skipped:
-            records += self._data(change, table, "c", key, None, change.after, come)
+            records += self._data(change, table, "c", table.key(after), None, after, come)
         return records
 
+    def _is_empty(self, relation: Relation) -> bool:
+        """Tell whether Debezium skips the rows of a table: those without a column."""
+        return not (relation.base or relation).columns and not self._options.types.faithful
+
     def _delete(self, change: Delete) -> Sequence[Record]:
-        if "d" in self._skipped:
+        if "d" in self._skipped or self._is_empty(change.relation):
             return ()
         table = self._table(change.relation)
         key = table.key(change.before)

@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final, Literal, TypeAlias
 
+from pglogical_cdc.utf16 import utf16_units
+
 __all__ = (
     "AdjustmentMode",
     "distinct",
@@ -64,7 +66,7 @@ def _adjustment(mode: AdjustmentMode, further: str) -> Callable[[str], str]:
 
     def adjusted(name: str) -> str:
         made: list[str] = []
-        for character in _utf16_units(name):
+        for character in utf16_units(name):
             if (rest if made else first).fullmatch(character):
                 made.append(character)
             elif unicode:
@@ -80,8 +82,3 @@ def _adjustment(mode: AdjustmentMode, further: str) -> Callable[[str], str]:
 
 def _short(character: str) -> str:
     return f"_u00{ord(character):x}"
-
-
-def _utf16_units(name: str) -> list[str]:
-    encoded = name.encode("utf-16-be", "surrogatepass")
-    return [chr(int.from_bytes(encoded[i : i + 2], "big")) for i in range(0, len(encoded), 2)]

@@ -14,7 +14,7 @@ from pglogical_cdc.formatters.debezium.names import AdjustmentMode
 from pglogical_cdc.formatters.option_check import check_text
 from pglogical_cdc.formatters.wire.binary import BinaryMode
 from pglogical_cdc.formatters.wire.numbers import DecimalFormat
-from pglogical_cdc.name_patterns import NamePatterns
+from pglogical_cdc.name_patterns import JAVA_CASE_INSENSITIVE, NamePatterns
 
 __all__ = (
     "DebeziumOptions",
@@ -63,8 +63,8 @@ class TableOptions:
     types: TypeOptions = TypeOptions()
     schemas: bool = False
     replace_null_with_default: bool = True
-    message_keys: tuple[tuple[re.Pattern[str], str], ...] = ()
-    """Tables and a column each: ``message.key.columns`` taken apart."""
+    message_keys: tuple[re.Pattern[str], ...] = ()
+    """Of ``schema.table.column``: ``message.key.columns`` taken apart."""
     propagate_columns: NamePatterns = NamePatterns()
     """``schema.table.column``."""
     propagate_types: NamePatterns = NamePatterns()
@@ -147,28 +147,30 @@ def placeholder_bytes(unavailable_value_placeholder: str) -> bytes:
         ) from None
 
 
-def message_keys(message_key_columns: str | None) -> tuple[tuple[re.Pattern[str], str], ...]:
+def message_keys(message_key_columns: str | None) -> tuple[re.Pattern[str], ...]:
     """Read ``message.key.columns``: ``schema.table:column,column;schema.(.*):column``.
+
+    Like Debezium it makes one regular expression of the table and each column.
 
     Raises:
         ConfigurationError: it is of another form.
     """
     if message_key_columns is not None:
         check_text("message_key_columns", message_key_columns)
-    made: list[tuple[re.Pattern[str], str]] = []
+    made: list[re.Pattern[str]] = []
     for entry in (message_key_columns or "").split(";"):
         if not entry.strip():
             continue
         table, colon, columns = entry.strip().rpartition(":")
         names = [name.strip() for name in columns.split(",") if name.strip()]
+        table = table.strip()
         try:
-            pattern = re.compile(table.strip(), re.IGNORECASE)
+            made += [re.compile(f"{table}.{name}", JAVA_CASE_INSENSITIVE) for name in names]
         except re.error:
             colon = ""
         if not colon or not table or not names:
             raise ConfigurationError(
                 f"message_key_columns: {entry!r} is not of the form schema.table:column,column "
-                "(the table is a regular expression; entries are separated by semicolons)"
+                "(tables and columns are regular expressions; entries are separated by semicolons)"
             )
-        made += [(pattern, name) for name in names]
     return tuple(made)

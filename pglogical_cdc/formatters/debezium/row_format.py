@@ -29,7 +29,7 @@ class RowFormat:
         optional: whether a row may be absent.
     """
 
-    __slots__ = ("_deviations", "_write", "columns", "name", "optional", "relation")
+    __slots__ = ("_deviations", "_write", "columns", "fills", "name", "optional", "relation")
 
     def __init__(
         self, relation: Relation, columns: Sequence[ColumnFormat], name: str, *, optional: bool
@@ -38,6 +38,10 @@ class RowFormat:
         self.columns = tuple(columns)
         self.name = name
         self.optional = optional
+        self.fills = any(
+            column.schema.optional and column.schema.default is not None for column in columns
+        )
+        """Whether NULL may be replaced by a default."""
         members = [column.name.replace(b"%", b"%%") + b":%b" for column in columns]
         template = b"{%b}" % b",".join(members)
         self._write = compile_row(template, self.columns, self._otherwise)

@@ -29,7 +29,13 @@ from pglogical_cdc.formatters.wire.binary import (
     bytea_converter,
     bytes_json,
 )
-from pglogical_cdc.formatters.wire.convert import Convert, bool_json, plain_json, withheld
+from pglogical_cdc.formatters.wire.convert import (
+    Convert,
+    bool_json,
+    plain_json,
+    single_bit_json,
+    withheld,
+)
 from pglogical_cdc.formatters.wire.geometry import java_geometry, point_json
 from pglogical_cdc.formatters.wire.hstore import hstore_json, hstore_map_json
 from pglogical_cdc.formatters.wire.java_text import float4_json, float8_json
@@ -58,6 +64,8 @@ from pglogical_cdc.formatters.wire.times import (
 )
 from pglogical_cdc.formatters.wire.vectors import (
     float_vector_json,
+    integer_vector_json,
+    short_sparse_vector_json,
     sparse_vector_json,
     vector_json,
 )
@@ -77,7 +85,7 @@ __all__ = (
 
 @record
 class Otherwise:
-    """The string that is written of a value that the schema of its type cannot hold."""
+    """What is written of a value that the schema of its type cannot hold: its text, mostly."""
 
     schema: ConnectSchema
     convert: Convert
@@ -182,6 +190,18 @@ def _money(modifier: int, options: TypeOptions) -> TypeRule:
 def _bits(modifier: int, options: TypeOptions) -> TypeRule:
     if modifier == 1:
         return TypeRule(BOOLEAN, bool_json, b"false")
+    return _bit_string(modifier)
+
+
+def _varbit(modifier: int, options: TypeOptions) -> TypeRule:
+    if modifier == 1:
+        # It may be empty, and then is no truth value.
+        otherwise = Otherwise(STRING, plain_json)
+        return TypeRule(BOOLEAN, single_bit_json, b"false", otherwise=otherwise)
+    return _bit_string(modifier)
+
+
+def _bit_string(modifier: int) -> TypeRule:
     length = _UNBOUNDED if modifier < 0 else modifier
     schema = semantic("bytes", "io.debezium.data.Bits", ("length", str(length)))
     return TypeRule(schema, bits_json, b'""')
@@ -316,12 +336,28 @@ _POINT: Final = struct(
     name="io.debezium.data.geometry.Point",
     doc="Geometry (POINT)",
 )
-_SPARSE_VECTOR: Final = struct(
-    ("dimensions", INT16),
-    ("vector", ConnectSchema("map", keys=INT16, values=DOUBLE)),
-    name="io.debezium.data.SparseDoubleVector",
-    doc="Sparse double vector",
-)
+
+
+def _sparse_vector(index: ConnectSchema) -> ConnectSchema:
+    return struct(
+        ("dimensions", index),
+        ("vector", ConnectSchema("map", keys=index, values=DOUBLE)),
+        name="io.debezium.data.SparseDoubleVector",
+        doc="Sparse double vector",
+    )
+
+
+def _integer_vector(item: ConnectSchema, options: TypeOptions) -> TypeRule:
+    # Debezium takes them for arrays, whose text has braces, and finds no number in theirs.
+    schema = array_of(item)
+    convert = integer_vector_json if options.faithful else _lost_vector_json
+    return TypeRule(schema, convert, b"[]", otherwise=Otherwise(schema, integer_vector_json))
+
+
+def _lost_vector_json(value: bytes) -> bytes | None:
+    return b"[]" if value else None
+
+
 _FIXED: Final[dict[str, TypeRule]] = {
     **{name: TypeRule(schema, None, b"0") for name, schema in INTEGERS.items()},
     "bool": TypeRule(BOOLEAN, bool_json, b"false"),
@@ -333,18 +369,25 @@ _FIXED: Final[dict[str, TypeRule]] = {
     "point": TypeRule(_POINT, point_json, point_json(b"(0,0)")),
     "vector": TypeRule(array_of(DOUBLE, "io.debezium.data.DoubleVector"), vector_json, b"[]"),
     "halfvec": TypeRule(array_of(FLOAT, "io.debezium.data.FloatVector"), float_vector_json, b"[]"),
-    "sparsevec": TypeRule(_SPARSE_VECTOR, sparse_vector_json, b'{"dimensions":0,"vector":[]}'),
+    "sparsevec": TypeRule(
+        _sparse_vector(INT16),
+        short_sparse_vector_json,
+        b'{"dimensions":0,"vector":[]}',
+        otherwise=Otherwise(_sparse_vector(INT32), sparse_vector_json),
+    ),
 }
 _MADE: Final[dict[str, Callable[[int, TypeOptions], TypeRule]]] = {
     "bit": _bits,
-    "varbit": _bits,
+    "varbit": _varbit,
     "bytea": _bytea,
     "date": _date,
     "hstore": _hstore,
+    "int2vector": lambda modifier, options: _integer_vector(INT16, options),
     "interval": _interval,
     "money": _money,
     "name": _name,
     "numeric": _numeric,
+    "oidvector": lambda modifier, options: _integer_vector(INT64, options),
     "time": _time,
     "timestamp": _timestamp,
     "timestamptz": _timestamptz,

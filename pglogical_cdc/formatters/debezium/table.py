@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property
 from typing import Final
+
+from attrs import evolve
 
 from pglogical_cdc.events import Relation, ReplicaIdentity, Row
 from pglogical_cdc.formatters.debezium.column_format import column_format
@@ -34,22 +37,16 @@ def schema_head(schema: ConnectSchema) -> bytes:
 class TableFormat:
     """Makes the JSON of rows and keys of one version of a table.
 
+    `row_format` and `key_format` are for what is written. There NULL may be replaced by the default
+    of its column, by the converter at the very end. What comes before it sees otherwise: the
+    connector compares `plain_rows` and `plain_keys`, in which NULL is NULL; a transform that copies
+    a row, and the converter of headers, make `filled_rows` and `filled_keys`, in which it is
+    replaced whatever the converter does.
+
     Args:
         relation: the version of the table.
         options: the formatter's options.
     """
-
-    __slots__ = (
-        "_heads",
-        "_options",
-        "collection",
-        "key_format",
-        "relation",
-        "row_format",
-        "schema_name",
-        "source",
-        "topic",
-    )
 
     def __init__(self, relation: Relation, options: TableOptions) -> None:
         self.relation = relation
@@ -64,39 +61,77 @@ class TableFormat:
         self.collection = f"{relation.schema}.{relation.name}"
         """What Debezium calls the table in transaction metadata."""
         self.schema_name = schema_name_adjustment(options.schema_names)(self.topic)
-        base = relation.base or relation
+        self._base = relation.base or relation
         adjust = field_name_adjustment(options.field_names)
-        names = [column.name for column in base.columns]
-        fields = dict(zip(names, distinct(map(adjust, names)), strict=True))
+        names = [column.name for column in self._base.columns]
+        self._fields = dict(zip(names, distinct(map(adjust, names)), strict=True))
+        self.row_format = self._rows(options)
+        self.key_format = self._keys(options)
+        self._heads: dict[Hashable, bytes] = {}
+
+    def _rows(self, options: TableOptions) -> RowFormat:
         columns = [
-            column_format(relation, position, fields[column.name], options)
-            for position, column in enumerate(relation.columns)
+            column_format(self.relation, position, self._fields[column.name], options)
+            for position, column in enumerate(self.relation.columns)
         ]
-        self.row_format = RowFormat(
-            relation,
+        return RowFormat(
+            self.relation,
             [column for column in columns if column is not None],
             f"{self.schema_name}.Value",
             optional=True,
         )
-        keys = [
+
+    def _keys(self, options: TableOptions) -> RowFormat:
+        columns = [
             column_format(
-                base,
+                self._base,
                 position,
-                fields[base.columns[position].name],
+                self._fields[self._base.columns[position].name],
                 options,
                 in_key=True,
                 # Debezium looks the columns up that it is told to read.
-                described=base.columns[position].name in relation.positions,
+                described=self._base.columns[position].name in self.relation.positions,
             )
-            for position in _key_positions(base, options)
+            for position in _key_positions(self._base, options)
         ]
-        self.key_format = RowFormat(
-            base,
-            [column for column in keys if column is not None],
+        return RowFormat(
+            self._base,
+            [column for column in columns if column is not None],
             f"{self.schema_name}.Key",
             optional=False,
         )
-        self._heads: dict[Hashable, bytes] = {}
+
+    @cached_property
+    def plain_rows(self) -> RowFormat:
+        """Makes rows in which NULL stays NULL."""
+        return self._where(self.row_format, self._rows, filled=False)
+
+    @cached_property
+    def filled_rows(self) -> RowFormat:
+        """Makes rows in which a default stands for NULL."""
+        return self._where(self.row_format, self._rows, filled=True)
+
+    @cached_property
+    def plain_keys(self) -> RowFormat:
+        """Makes keys in which NULL stays NULL."""
+        return self._where(self.key_format, self._keys, filled=False)
+
+    @cached_property
+    def filled_keys(self) -> RowFormat:
+        """Makes keys in which a default stands for NULL."""
+        return self._where(self.key_format, self._keys, filled=True)
+
+    def _where(
+        self, written: RowFormat, make: Callable[[TableOptions], RowFormat], *, filled: bool
+    ) -> RowFormat:
+        options = self._options
+        if (
+            filled == options.replace_null_with_default
+            or options.types.faithful
+            or not written.fills
+        ):
+            return written
+        return make(evolve(options, replace_null_with_default=filled))
 
     def head(self, key: Hashable, schema: Callable[[], ConnectSchema]) -> bytes:
         """Return what stands before a payload: its schema, rendered once.
@@ -125,6 +160,17 @@ class TableFormat:
             return None
         return self.key_format.payload(row.base.raw)
 
+    def header_key(self, row: Row) -> bytes:
+        """Return the JSON of a row's key as it is in the header of another record."""
+        return self.filled_keys.payload(row.base.raw)
+
+    def has_other_key(self, before: Row, after: Row) -> bool:
+        """Tell whether two rows have keys and these differ."""
+        keys, old, new = self.plain_keys, before.base.raw, after.base.raw
+        if all(old[column.position] == new[column.position] for column in keys.columns):
+            return False
+        return keys.payload(old) != keys.payload(new)
+
     def key_record(self, key: bytes | None, row: Row) -> bytes | None:
         """Return the key of a record: a key as `key` made it, beside its schema if asked for."""
         if key is None or not self._options.schemas:
@@ -142,6 +188,10 @@ class TableFormat:
             ConfigurationError: a value is in the binary form of its type.
         """
         return self.row_format.payload(row.raw)
+
+    def is_same(self, before: Row, after: Row) -> bool:
+        """Tell whether two rows are one and the same as far as they are written."""
+        return self.plain_rows.payload(before.raw) == self.plain_rows.payload(after.raw)
 
     def value_record(self, payload: bytes, before: Row | None, after: Row | None) -> bytes:
         """Return the value of a record: an envelope, beside its schema if asked for."""
@@ -162,12 +212,17 @@ class TableFormat:
 def _key_positions(relation: Relation, options: TableOptions) -> Sequence[int]:
     table = f"{relation.schema}.{relation.name}"
     chosen = [
-        relation.positions[name]
-        for pattern, name in options.message_keys
-        if name in relation.positions and pattern.fullmatch(table)
+        position
+        for pattern in options.message_keys
+        for position, column in enumerate(relation.columns)
+        if pattern.fullmatch(f"{table}.{column.name}")
     ]
     if chosen:
         return list(dict.fromkeys(chosen))
+    if not options.types.faithful:
+        found = _debezium_key(relation)
+        if found is not None:
+            return found
     positions = relation.key_positions
     if positions is None:
         return ()
@@ -178,3 +233,24 @@ def _key_positions(relation: Relation, options: TableOptions) -> Sequence[int]:
         if not set(positions) <= set(identity):
             return identity
     return positions
+
+
+def _debezium_key(relation: Relation) -> Sequence[int] | None:
+    """Return the key that Debezium takes; None if the catalog is not that of the relation.
+
+    Without a primary key that is the first unique index, may it identify a row or not, with the
+    columns that it includes. Generated columns that are not published drop out.
+    """
+    catalog = relation.catalog
+    if catalog is None:
+        return None
+    names = catalog.primary_key
+    if names is None and catalog.unique_indexes:
+        index = catalog.unique_indexes[0]
+        names = index.columns + index.included
+    if names is None:
+        return None
+    missing = [name for name in names if name not in relation.positions]
+    if any((column := catalog.column(name)) is None or not column.generated for name in missing):
+        return None
+    return [relation.positions[name] for name in names if name in relation.positions]

@@ -32,9 +32,13 @@ from pglogical_cdc.formatters.wire.wire_type import WireType
 
 __all__ = ("type_rule",)
 
-_LOST: Final = frozenset(("money", "name", "interval", "xml", "varbit", "point"))
+_LOST: Final = frozenset(("money", "name", "interval", "xml", "varbit", "point", "refcursor"))
 """Element types whose arrays Debezium never has, not even among unknown types."""
-_NO_NULLS: Final = frozenset((ENUM, "ltree", "tsvector", "isbn", "vector", "halfvec", "sparsevec"))
+_LOST_ELEMENTS: Final = frozenset(("int2vector", "oidvector", "sparsevec"))
+"""Element types of whose arrays Debezium has the empty ones only."""
+_NO_NULLS: Final = _LOST_ELEMENTS | frozenset(
+    (ENUM, "ltree", "tsvector", "isbn", "vector", "halfvec")
+)
 """Element types in whose arrays a NULL makes the whole array NULL."""
 _REQUIRED: Final = _NO_NULLS - {"ltree"}
 """Element types that the array's schema calls required."""
@@ -51,10 +55,11 @@ def type_rule(wire_type: WireType, options: TypeOptions, *, not_null: bool) -> T
     Returns:
         None if the column is left out, as Debezium leaves out the types that it does not know.
     """
+    name = ENUM if wire_type.kind == "e" else wire_type.name
     # The element of an array may be a domain; Debezium does not look below it.
-    if wire_type.kind in "cdmp" or wire_type.name is None:
+    if wire_type.kind in "cdmp" or name is None:
         rule = None
-    elif wire_type.is_array and wire_type.name in _LOST and not options.faithful:
+    elif wire_type.is_array and name in _LOST and not options.faithful:
         return None
     else:
         rule = scalar_rule(wire_type, options)
@@ -65,7 +70,7 @@ def type_rule(wire_type: WireType, options: TypeOptions, *, not_null: bool) -> T
         return _unknown_array(wire_type, rule, options, not_null=not_null)
     if not wire_type.is_array:
         return _as_required(wire_type, rule, options) if not_null else rule
-    if wire_type.name == "bit" and not (options.faithful or not_null):
+    if name == "bit" and not (options.faithful or not_null):
         # Debezium takes the column for a single bit string and finds no value for it.
         return TypeRule(rule.schema, withheld, rule.zero)
     return _array(wire_type, rule, options, not_null=not_null)
@@ -84,6 +89,9 @@ def _array(
 ) -> TypeRule:
     name = ENUM if wire_type.kind == "e" else wire_type.name or ""
     convert = element.convert
+    bends = not (options.faithful or not_null)
+    if bends and name in _LOST_ELEMENTS:
+        convert = withheld
     text_of = None if options.faithful else ARRAY_TEXTS.get(name)
     if text_of is not None and convert is not None:
         convert = _of_text(text_of, convert)
@@ -104,16 +112,24 @@ def _array(
             null_elements=not_null or options.faithful or name not in _NO_NULLS,
             delimiter=b";" if wire_type.name == "box" else b",",
         )
+    if bends and name == "numeric":
+        convert_array = _of_numbers(convert_array)
     required = name in _REQUIRED and not options.faithful
     items = element.schema if required else element.schema.as_optional()
-    return TypeRule(array_of(items), convert_array, b"[]", _unchanged(name, options))
+    unchanged = None if wire_type.is_domain else _unchanged(name, options)
+    return TypeRule(array_of(items), convert_array, b"[]", unchanged)
 
 
 def _of_text(text_of: Text, convert: Convert) -> Convert:
     return lambda value: convert(text_of(value))
 
 
-_TEXT_PLACEHOLDER: Final = frozenset(("text", "varchar", "json", "jsonb"))
+def _of_numbers(convert: Convert) -> Convert:
+    """Return the converter that gives up at NaN and infinity, as Debezium does."""
+    return lambda value: None if b"a" in value or b"y" in value else convert(value)
+
+
+_TEXT_PLACEHOLDER: Final = frozenset(("text", "varchar", "bpchar", "json", "jsonb"))
 _BYTES_PLACEHOLDER: Final = frozenset(("int4", "int8"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -77,8 +78,8 @@ class UnwrappedFormatter(DebeziumFormatter):
         add_fields_prefix: what the names of added fields begin with.
         add_headers: the same as `add_fields`, to add as headers.
         add_headers_prefix: what the names of added headers begin with.
-        route_by_field: name of a column whose value is the topic; where it is NULL or empty, or
-            the table does not have it, the topic stays.
+        route_by_field: name of a field of text that is the topic, with ``_`` for what Kafka does
+            not allow; where it is NULL or empty, or the table does not have it, the topic stays.
         header_changed_name: name of a header with the names of the columns that an update changed,
             as the transform ExtractChangedRecordState adds it. The old row tells them (replica
             identity FULL); without an old row, and for all else, the list is empty.
@@ -214,11 +215,13 @@ class UnwrappedFormatter(DebeziumFormatter):
                 if added.schema(table.row_format) is not None
             ),
         )
-        value = self._unwrapped(event, dropped if self._drops else ())
+        if not self._drops:
+            dropped = ()
+        value = self._unwrapped(event, dropped)
         identified = before if after is None else after
         if identified is not None:
-            key = self._key(event, key, identified, dropped if self._drops else ())
-        return (Record(self._topic(event), key, value, headers, change.position),)
+            key = self._key(event, key, identified, dropped)
+        return (Record(self._topic(event, dropped), key, value, headers, change.position),)
 
     def _unwrapped(self, event: _Event, dropped: Sequence[str]) -> bytes | None:
         table = event.table
@@ -231,7 +234,7 @@ class UnwrappedFormatter(DebeziumFormatter):
         added = self._added(event)
         if dropped:
             return self._without(event, row, added, dropped)
-        payload = table.row(row)
+        payload = self._rows(event, dropped).payload(row.raw)
         if added:
             members = b",".join([b"%b:%b" % (json_text(each.name), each.value) for each in added])
             payload = b"%b%b%b}" % (payload[:-1], b"," if len(payload) > 2 else b"", members)
@@ -264,7 +267,7 @@ class UnwrappedFormatter(DebeziumFormatter):
         self, event: _Event, row: Row, added: Sequence[_Field], dropped: Sequence[str]
     ) -> bytes:
         """Return the row without some columns, in a schema of its own."""
-        row_format = event.table.row_format
+        row_format = event.table.filled_rows
         fields = [
             *self._kept(_fields(row_format, row), dropped),
             *(each for each in added if each.name not in dropped),
@@ -287,19 +290,32 @@ class UnwrappedFormatter(DebeziumFormatter):
     def _key(
         self, event: _Event, key: bytes | None, row: Row, dropped: Sequence[str]
     ) -> bytes | None:
-        key_format = event.table.key_format
         if key is None or not self._drops_from_key or not dropped:
             return event.table.key_record(key, row)
+        key_format = event.table.filled_keys
         return self._object(key_format, self._kept(_fields(key_format, row.base), dropped))
 
-    def _topic(self, event: _Event) -> str:
+    def _copies(self, dropped: Sequence[str]) -> bool:
+        """Tell whether the row is copied, with defaults for NULL.
+
+        The transform does that to add ``__deleted`` and to drop fields, but not to add others.
+        """
+        return self._mode in _REWRITE or bool(dropped)
+
+    def _rows(self, event: _Event, dropped: Sequence[str]) -> RowFormat:
+        return event.table.filled_rows if self._copies(dropped) else event.table.row_format
+
+    def _topic(self, event: _Event, dropped: Sequence[str]) -> str:
         row = event.after if event.op != "d" else event.before
         if self._route is None or row is None:
             return event.table.topic
-        position = event.table.relation.positions.get(self._route)
-        value = None if position is None else row.raw[position]
-        topic = value.decode(errors="replace").strip() if isinstance(value, bytes) else ""
-        return topic_name(topic) if topic else event.table.topic
+        rows = event.table.plain_rows
+        if event.op != "d" and self._copies(dropped):
+            rows = event.table.filled_rows
+        topic = json.loads(_column(rows, row, self._route))
+        if not isinstance(topic, str) or not topic.strip():
+            return event.table.topic
+        return topic_name(topic.strip())
 
     def _differences(self, event: _Event) -> tuple[Sequence[str], Sequence[str]]:
         """Return the names of the fields that an update has changed, and of the others."""
@@ -309,7 +325,7 @@ class UnwrappedFormatter(DebeziumFormatter):
             or event.after is None
         ):
             return (), ()
-        row_format = event.table.row_format
+        row_format = event.table.plain_rows
         old, new = row_format.values(event.before.raw), row_format.values(event.after.raw)
         changed: list[str] = []
         unchanged: list[str] = []
@@ -337,7 +353,7 @@ class UnwrappedFormatter(DebeziumFormatter):
             return b"null" if block is None else block.field(added.field)
         if added.struct:
             row = event.before if added.struct == "before" else event.after
-            return b"null" if row is None else _column(event.table, row, added.field)
+            return b"null" if row is None else _column(event.table.plain_rows, row, added.field)
         return json_text(event.op) if added.field == "op" else added.clock(event.now)
 
 
@@ -372,9 +388,9 @@ def _added_schema(added: AddedField, event: _Event) -> ConnectSchema | None:
     return added.schema(row_format)
 
 
-def _column(table: TableFormat, row: Row, field: str) -> bytes:
-    values = table.row_format.values(row.raw)
-    for column, value in zip(table.row_format.columns, values, strict=True):
+def _column(row_format: RowFormat, row: Row, field: str) -> bytes:
+    values = row_format.values(row.raw)
+    for column, value in zip(row_format.columns, values, strict=True):
         if column.field == field:
             return b"null" if value is None else value
     return b"null"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-__all__ = ("Convert", "Text", "bool_json", "plain_json", "withheld")
+__all__ = ("Convert", "Text", "bool_json", "plain_json", "single_bit_json", "withheld")
 
 Convert: TypeAlias = Callable[[bytes], "bytes | None"]
 """From wire text to JSON; None where Debezium writes NULL."""
@@ -35,3 +35,8 @@ def plain_json(value: bytes) -> bytes:
 def bool_json(value: bytes) -> bytes:
     """Return the JSON of a ``bool`` (``t`` or ``f``) or of a ``bit(1)``."""
     return b"true" if value == b"t" or value == b"1" else b"false"
+
+
+def single_bit_json(value: bytes) -> bytes | None:
+    """Return the JSON of a ``varbit(1)``; None if it is empty."""
+    return bool_json(value) if value else None

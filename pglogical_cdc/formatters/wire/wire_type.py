@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.events import (
     BUILTIN_ARRAY_ELEMENTS,
+    BUILTIN_TYPE_NAMES,
     BUILTIN_TYPES,
     CatalogType,
     Column,
@@ -19,9 +19,6 @@ from pglogical_cdc.events import (
 __all__ = ("WireType", "resolve_type")
 
 
-_BUILTIN_NAMES: Final = frozenset(BUILTIN_TYPES.values())
-
-
 @record
 class WireType:
     """The type of a column below its domains."""
@@ -31,6 +28,8 @@ class WireType:
     modifier: int
     kind: TypeKind
     is_array: bool = False
+    is_domain: bool = False
+    """Whether the column's own type is a domain over this one."""
     labels: tuple[str, ...] = ()
     """Of an enum, or an array of enums."""
 
@@ -43,6 +42,7 @@ def resolve_type(column: Column, catalog: TableCatalog | None) -> WireType:
     """
     types: Mapping[int, CatalogType] = {} if catalog is None else catalog.types
     oid, modifier, found = below_domains(column, catalog)
+    is_domain = oid != column.type_oid
     name = BUILTIN_TYPES.get(oid)
     if name is None:
         name = column.type_name if found is None else _own_name(found)
@@ -51,15 +51,25 @@ def resolve_type(column: Column, catalog: TableCatalog | None) -> WireType:
         inner = types.get(element)
         inner_name = BUILTIN_TYPES.get(element) if inner is None else _own_name(inner)
         if inner is None:
-            return WireType(inner_name, modifier, "b", is_array=True)
-        return WireType(inner_name, modifier, inner.kind, is_array=True, labels=inner.labels)
+            return WireType(inner_name, modifier, "b", is_array=True, is_domain=is_domain)
+        return WireType(
+            inner_name,
+            modifier,
+            inner.kind,
+            is_array=True,
+            is_domain=is_domain,
+            labels=inner.labels,
+        )
     if found is None and name is not None and name.startswith("_") and oid not in BUILTIN_TYPES:
         return WireType(name[1:], modifier, "b", is_array=True)
     if found is None:
-        return WireType(name, modifier, "b")
-    return WireType(name, modifier, found.kind, labels=found.labels)
+        return WireType(name, modifier, "b", is_domain=is_domain)
+    return WireType(name, modifier, found.kind, is_domain=is_domain, labels=found.labels)
 
 
 def _own_name(found: CatalogType) -> str | None:
-    """Return the name of a type that is not built in; None if a built-in one is called so too."""
-    return None if found.name in _BUILTIN_NAMES else found.name
+    """Return the name of a type that is not built in; None if a built-in one is called so too.
+
+    An enum is one whatever it is called.
+    """
+    return None if found.kind != "e" and found.name in BUILTIN_TYPE_NAMES else found.name

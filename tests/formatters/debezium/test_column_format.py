@@ -152,9 +152,9 @@ class TestWhatStandsForAValue:
         assert found.convert(value) is None
         assert _stand_ins(found, value)[2] == faithful
 
-    def test_a_generated_columns_expression_is_no_default(self) -> None:
+    def test_a_generated_columns_expression_counts_as_a_default(self) -> None:
         found = _format(column("c", "int4"), defaults={"c": "5"}, generated=["c"])
-        assert (found.null, found.schema.default) == (b"null", None)
+        assert (found.null, found.schema.default) == (b"5", b"5")
 
     def test_a_domain_has_no_default(self) -> None:
         made = column("c", "numeric", oid=16402)
@@ -251,6 +251,28 @@ class TestAlterations:
             assert _stand_ins(found) == (b'"***"', b'"***"', b'"***"', b'"***"')
             assert found.schema.parameters == (("masked", "true"),)
             assert found.schema.default == b'"x"'
+
+    def test_the_source_type_of_an_altered_column_is_not_noted(self) -> None:
+        options = TableOptions(propagate_columns=NamePatterns.read("x", ".*"))
+        for alteration in (MASK, UPPER, LEFT_ALONE):
+            found = _format(_altered(alteration), options)
+            assert found.schema.parameters == (("masked", "true"),)
+
+    def test_strings_and_bytes_that_the_format_makes_are_cut(self) -> None:
+        cut = Alteration((), None, max_length=4)
+        made = _altered(cut, "timestamptz")
+        value = b"2020-01-02 03:04:05.5+00"
+        found = _format(made, not_null=["c"])
+        assert found.convert is not None
+        assert found.convert(value) == b'"2020"'
+        assert found.null == b'"1970"'
+        faithful = _format(made, FAITHFUL)
+        assert faithful.convert is not None
+        assert faithful.convert(value) == b'"2020-01-02T03:04:05.500000Z"'
+        unknown = _format(_altered(cut, "box"), TableOptions(types=UNKNOWN))
+        assert unknown.convert is not None
+        assert unknown.convert(b"(1,1),(0,0)") == b'"KDEuMA=="'
+        assert _format(_altered(cut, "int4")).convert is None
 
     def test_what_stands_for_a_value_is_altered_like_one(self) -> None:
         found = _format(_altered(UPPER), not_null=["c"], defaults={"c": "'x'::text"})

@@ -22,6 +22,7 @@ from pglogical_cdc.events import (
     SnapshotRead,
     Transaction,
     Truncate,
+    UniqueIndex,
     Update,
 )
 from pglogical_cdc.formatters import DebeziumFormatter, Formatter, Record
@@ -607,9 +608,48 @@ class TestSkipMessagesWithoutChange:
     def test_columns_that_are_not_written_do_not_count(self) -> None:
         assert self._formatted((b"1", b"x", b"(1,1),(0,0)"), b"1", b"x", None) == 0
 
-    def test_without_the_whole_old_row_nothing_is_left_out(self) -> None:
+    def test_without_an_old_row_nothing_is_left_out(self) -> None:
         assert self._formatted(None, b"1", b"x", None) == 1
-        assert self._formatted((b"1", NOT_SENT, NOT_SENT), b"1", None, None) == 1
+
+    def test_what_was_not_sent_counts_as_null(self) -> None:
+        assert self._formatted((b"1", NOT_SENT, NOT_SENT), b"1", b"x", None) == 1
+        assert self._formatted((b"1", NOT_SENT, NOT_SENT), b"1", None, None) == 0
+        old, new = Row(self.FULL, (b"1", NOT_SENT, NOT_SENT)), Row(self.FULL, (b"1", None, None))
+        faithful = _formatter(skip_messages_without_change=True, faithful=True)
+        change = Update(900, _transaction(), 1, self.FULL, old, new)
+        assert len(faithful.format(change)) == 1
+
+    def test_null_and_the_default_that_is_written_for_it_differ(self) -> None:
+        table = relation(
+            *(column("id", "int4"), column("d", "int4")),
+            primary_key=["id"],
+            defaults={"d": "5"},
+            identity=ReplicaIdentity.FULL,
+        )
+        rows = Row(table, (b"1", None)), Row(table, (b"1", b"5"))
+        for replaced in (True, False):
+            formatter = _formatter(
+                skip_messages_without_change=True, replace_null_with_default=replaced
+            )
+            change = Update(900, _transaction(), 1, table, *rows)
+            assert len(formatter.format(change)) == 1
+
+    def test_a_key_that_is_left_out(self) -> None:
+        table = relation(
+            *(column("id", "int4"), column("v")),
+            primary_key=["id"],
+            not_null=["id"],
+            identity=ReplicaIdentity.FULL,
+        )
+        change = ExcludeColumns(".*id")(
+            Update(
+                900, _transaction(), 1, table, Row(table, (b"1", b"x")), Row(table, (b"2", b"x"))
+            )
+        )
+        assert isinstance(change, Update)
+        for faithful, count in ((False, 0), (True, 3)):
+            formatter = _formatter(skip_messages_without_change=True, faithful=faithful)
+            assert len(formatter.format(change)) == count
 
     def test_other_operations_are_not_left_out(self) -> None:
         formatter = _formatter(skip_messages_without_change=True)
@@ -645,6 +685,23 @@ class TestNullAndDefault:
         assert [each.get("default") for each in fields["after"]["fields"]] == [None, 5, 7]
         source = {each["field"]: each for each in fields["source"]["fields"]}
         assert source["snapshot"]["default"] == "false"
+
+    def test_keys_are_compared_before_null_is_replaced(self) -> None:
+        table = relation(
+            *(column("id", "int4"), column("d", "int4")),
+            defaults={"d": "5"},
+            unique=[UniqueIndex("u", ("d",), identifies=False)],
+            identity=ReplicaIdentity.FULL,
+        )
+        change = Update(
+            900, _transaction(), 1, table, Row(table, (b"1", None)), Row(table, (b"1", b"5"))
+        )
+        for replaced, old in ((True, b'{"d":5}'), (False, b'{"d":null}')):
+            gone, _tombstone, come = _formatter(replace_null_with_default=replaced).format(change)
+            assert (gone.key, come.key) == (old, b'{"d":5}')
+            # The converter of headers has an option of its own.
+            assert gone.headers[0] == ("__debezium.newkey", b'{"d":5}')
+            assert come.headers[0] == ("__debezium.oldkey", b'{"d":5}')
 
     def test_a_snapshots_rows_are_marked_all_the_same(self) -> None:
         formatter = _formatter(replace_null_with_default=False)

@@ -18,6 +18,7 @@ from pglogical_cdc.events import (
     Relation,
     ReplicaIdentity,
     Row,
+    UniqueIndex,
 )
 from pglogical_cdc.formatters.debezium.connect_schema import INT32, STRING, struct
 from pglogical_cdc.formatters.debezium.options import TableOptions, TypeOptions, message_keys
@@ -105,9 +106,9 @@ class TestRow:
         made = relation(column("d", "date"), defaults={"d": "'tomorrow'::date"})
         assert _row(_format(made), None) == b'{"d":null}'
 
-    def test_a_generated_columns_expression_is_no_default(self) -> None:
+    def test_a_generated_columns_expression_counts_as_a_default(self) -> None:
         made = relation(column("n", "int4"), defaults={"n": "5"}, generated=["n"])
-        assert _row(_format(made), None) == b'{"n":null}'
+        assert _row(_format(made), None) == b'{"n":5}'
 
     def test_not_null_columns_of_a_key_image_have_a_zero_or_the_default(self) -> None:
         table = _format(
@@ -240,6 +241,25 @@ class TestKey:
         made = relation(column("a"), column("b", "int4"), unique=["b"])
         assert _key(_format(made), b"x", b"2") == b'{"b":2}'
 
+    def test_the_first_unique_index_may_identify_no_row(self) -> None:
+        partial = UniqueIndex("a", ("a",), included=("c",), identifies=False)
+        made = relation(column("a"), column("b", "int4"), column("c"), unique=[partial, "b"])
+        assert _key(_format(made), None, b"2", b"y") == b'{"a":null,"c":"y"}'
+        assert _key(_format(made, types=TypeOptions(faithful=True)), None, b"2", b"y") == b'{"b":2}'
+
+    def test_generated_columns_of_a_key_that_are_not_published_drop_out(self) -> None:
+        made = relation(
+            column("a", identity=True), column("g"), primary_key=["g", "a"], generated=["g"]
+        )
+        published = attrs.evolve(made, columns=made.columns[:1])
+        assert _key(_format(published), b"x") == b'{"a":"x"}'
+
+    def test_a_catalog_of_another_version_gives_no_key(self) -> None:
+        made = relation(column("a", identity=True), column("g"), primary_key=["g", "a"])
+        altered = attrs.evolve(made, columns=made.columns[:1])
+        assert _key(_format(altered), b"x") == b'{"a":"x"}'
+        assert altered.key_columns == ("a",)
+
     def test_no_key(self) -> None:
         table = _format(relation(column("a")), schemas=True)
         assert _key(table, b"x") is None
@@ -272,6 +292,8 @@ class TestKey:
             ("public.t:n,v,n", b'{"n":2,"v":"x"}'),
             ("PUBLIC.(.*):v", b'{"v":"x"}'),
             ("public.t:nothing,v", b'{"v":"x"}'),
+            ("public.t:N|x,V", b'{"n":2,"v":"x"}'),
+            ("public.t:[nv]", b'{"v":"x","n":2}'),
             # The primary key where nothing is left of it.
             ("public.t:nothing", b'{"id":1}'),
             ("public.other:v", b'{"id":1}'),

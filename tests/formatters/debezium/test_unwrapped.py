@@ -22,7 +22,7 @@ from pglogical_cdc.events import (
     Truncate,
     Update,
 )
-from pglogical_cdc.formatters import DebeziumFormatter, Formatter, UnwrappedFormatter
+from pglogical_cdc.formatters import DebeziumFormatter, Formatter, Record, UnwrappedFormatter
 from pglogical_cdc.lsn import LSN
 from tests.formatters.connect_json import faults_of_record
 from tests.formatters.debezium.test_formatter import CONTEXT, NOW
@@ -126,8 +126,9 @@ def test_truncates_are_dropped() -> None:
 def test_a_table_without_columns() -> None:
     empty = relation()
     change = Insert(900, TRANSACTION, 1, empty, Row(empty, ()))
-    assert _values(_formatter(), change) == [b"{}"]
-    rewrite = _formatter(delete_tombstone_handling_mode="rewrite")
+    assert _values(_formatter(), change) == []
+    assert _values(_formatter(faithful=True), change) == [b"{}"]
+    rewrite = _formatter(faithful=True, delete_tombstone_handling_mode="rewrite")
     assert _values(rewrite, change) == [b'{"__deleted":"false"}']
 
 
@@ -378,6 +379,40 @@ class TestSchemas:
         ]
 
 
+class TestNullAndDefault:
+    TABLE = relation(
+        *(column("id", "int4"), column("d", "int4"), column("to")),
+        primary_key=["id"],
+        not_null=["id"],
+        defaults={"d": "5", "to": "'there'::text"},
+    )
+
+    def _record(self, *, replaced: bool = False, **options: Any) -> Record:
+        row = Row(self.TABLE, (b"1", None, None))
+        (record,) = _formatter(replace_null_with_default=replaced, **options).format(
+            Insert(900, TRANSACTION, 1, self.TABLE, row)
+        )
+        return record
+
+    def test_a_row_that_is_not_copied_keeps_null(self) -> None:
+        assert self._record().value == b'{"id":1,"d":null,"to":null}'
+        added = self._record(add_fields="op").value
+        assert added == b'{"id":1,"d":null,"to":null,"__op":"c"}'
+
+    def test_a_copy_has_the_default(self) -> None:
+        value = self._record(delete_tombstone_handling_mode="rewrite").value
+        assert value == b'{"id":1,"d":5,"to":"there","__deleted":"false"}'
+
+    def test_added_columns_keep_null(self) -> None:
+        value = self._record(replaced=True, add_fields="after.d").value
+        assert value == b'{"id":1,"d":5,"to":"there","__after_d":null}'
+
+    def test_the_topic_is_that_of_the_copy(self) -> None:
+        assert self._record(replaced=True, route_by_field="to").topic == "dbz.public.t"
+        copied = self._record(delete_tombstone_handling_mode="rewrite", route_by_field="to")
+        assert copied.topic == "there"
+
+
 class TestTopic:
     WIDE = relation(column("id", "int4"), column("to"), column("n", "int4"), primary_key=["id"])
 
@@ -396,14 +431,14 @@ class TestTopic:
             (None, "dbz.public.t"),
             (b"", "dbz.public.t"),
             (b"  ", "dbz.public.t"),
-            (UNCHANGED, "dbz.public.t"),
+            (UNCHANGED, "__debezium_unavailable_value"),
         ],
     )
     def test_is_a_columns_value(self, value: RawValue, topic: str) -> None:
         assert self._topic(value) == topic
 
     def test_other_columns(self) -> None:
-        assert self._topic(b"x", route_by_field="n") == "7"
+        assert self._topic(b"x", route_by_field="n") == "dbz.public.t"
         assert self._topic(b"x", route_by_field="nothing") == "dbz.public.t"
         assert self._topic(b"x", route_by_field="") == "dbz.public.t"
 

@@ -253,6 +253,12 @@ class TestTimestamp:
         assert convert(b"infinity") == b"9223372036854775807"
         assert convert(b"-infinity") == b"-9223372036854775808"
 
+    def test_nanoseconds_begin_with_a_whole_second(self) -> None:
+        first, before = b"1677-09-21 00:12:44", b"1677-09-21 00:12:43.145225"
+        assert timestamp_converter("ns")(first) == b"-9223372036000000000"
+        assert timestamp_converter("ns")(before) is None
+        assert timestamp_converter("ns", faithful=True)(before) == b"-9223372036854775000"
+
     def test_faithful_does_not_overflow(self) -> None:
         last = b"294276-12-31 23:59:59.999999"
         assert timestamp_converter("us")(last) == b"-9223372036853775810"

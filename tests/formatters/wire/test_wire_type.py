@@ -29,16 +29,20 @@ def test_built_in() -> None:
 def test_enum() -> None:
     labels = ("a", "b")
     assert _resolve(column("x", "mood", oid=16400)) == WireType("mood", -1, "e", labels=labels)
-    assert _resolve(column("x", "_mood", oid=16401)) == WireType("mood", -1, "e", True, labels)
+    assert _resolve(column("x", "_mood", oid=16401)) == WireType(
+        "mood", -1, "e", is_array=True, labels=labels
+    )
 
 
 @pytest.mark.parametrize("oid", [16403, 16404])
 def test_domain_is_what_it_is_over(oid: int) -> None:
-    assert _resolve(column("x", "numeric", oid=oid)) == WireType("numeric", 524295, "b")
+    assert _resolve(column("x", "numeric", oid=oid)) == WireType(
+        "numeric", 524295, "b", is_domain=True
+    )
 
 
 def test_domain_over_enum() -> None:
-    expected = WireType("mood", -1, "e", labels=("a", "b"))
+    expected = WireType("mood", -1, "e", is_domain=True, labels=("a", "b"))
     assert _resolve(column("x", "mood", oid=16402)) == expected
 
 
