@@ -15,13 +15,14 @@ import pytest
 from tests.servers import CHOICES, EMBEDDED, Database, Server, new_database, run_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ()
 
 _DEFAULT: Final = "14,15,16,17,18"
 _OPTIONAL: Final = {"slow", "conformance"}
 """Markers of tests that an option of the same name chooses."""
+_COMPARED: Final = "compared with Debezium"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -106,3 +107,27 @@ def database(server: Server) -> Iterator[Database]:
 def slot_name() -> str:
     """A replication slot's name that nobody else uses; slots belong to the whole server."""
     return f"test_{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def report_compared(
+    record_property: Callable[[str, object], None],
+) -> Callable[[str, int, int], None]:
+    """Take the name of a configuration, and how many records and fields were the same."""
+
+    def report(name: str, records: int, fields: int) -> None:
+        record_property(_COMPARED, f"{name}: {records} records, {fields} fields")
+
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    lines = [
+        str(value)
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == _COMPARED
+    ]
+    if lines:
+        terminalreporter.section(_COMPARED)
+        terminalreporter.write("\n".join([*lines, ""]))

@@ -20,6 +20,7 @@ from pglogical_cdc import Change, Insert, ReplicationReader
 from tests.conformance.engine import BASE_PROPERTIES, Engine, read_records
 from tests.conformance.java import Java
 from tests.conformance.script import run_script
+from tests.conformance.workloads.workload import Workload
 from tests.servers import Server, new_database
 
 __all__ = ("SETTINGS", "Beside", "Engines", "OurReader", "create_publications", "follow")
@@ -200,36 +201,30 @@ class Beside:
     parts: Sequence[str]
     changes: Sequence[Change]
     records: Mapping[str, list[dict[str, Any]]]
+    errors: Sequence[str]
+    """Of statements that failed."""
 
 
-def follow(
-    java: Java,
-    server: Server,
-    schema: str,
-    parts: Sequence[tuple[str, str]],
-    configurations: Mapping[str, Mapping[str, str]],
-    folder: Path,
-) -> Beside:
+def follow(java: Java, server: Server, workload: Workload, folder: Path) -> Beside:
     """Run a workload in a database of its own, with engines and our reader following it.
 
     Args:
         java: the JVM.
         server: the server.
-        schema: SQL to run before they start; all of it must succeed.
-        parts: name and SQL of each part.
-        configurations: properties of the engines, by name.
+        workload: what to run.
         folder: where the files of the engines go.
     """
     with new_database(server) as database:
-        errors = run_script(database.dsn, schema)
+        errors = run_script(database.dsn, workload.schema)
         assert errors == [], errors
         create_publications(database.dsn)
         with (
-            Engines(java, database.dsn, configurations, folder) as engines,
-            OurReader(database.dsn) as ours,
+            Engines(java, database.dsn, workload.configurations, folder) as engines,
+            OurReader(database.dsn, publication=workload.publication) as ours,
         ):
-            for name, script in parts:
-                engines.run_part(name, script, timeout=120)
+            for name, script in workload.parts:
+                errors += engines.run_part(name, script, timeout=120)
                 ours.read_part()
             engines.stop()
-        return Beside([name for name, _ in parts], ours.changes, engines.records())
+        names = [name for name, _ in workload.parts]
+        return Beside(names, ours.changes, engines.records(), errors)

@@ -1,18 +1,20 @@
 """Random tables, of random types, with random values, and random changes of their rows.
 
 A workload is made of a seed, and the same seed makes the same workload. What stops the real
-connector is left out on purpose (`tests.integration.test_poison` has it): ``timetz`` with seconds
+connector is left out on purpose (`tests.quirks` has it): ``timetz`` with seconds
 in its offset, domains over enums, NULL-like values where the column is NOT NULL.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ("EXTENSIONS", "Workload", "make_workload")
+from tests.conformance.workloads.workload import Properties, Workload
+
+__all__ = ("EXTENSIONS", "random_tables")
 
 EXTENSIONS: Final = ("hstore", "ltree", "citext", "isn", "vector")
 
@@ -377,16 +379,7 @@ def _identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-@dataclass(frozen=True)
-class Workload:
-    """What to run: a schema, and parts of a workload."""
-
-    schema: str
-    parts: Sequence[str]
-    tables: int
-
-
-def make_workload(seed: int, tables: int) -> Workload:
+def random_tables(seed: int, tables: int, configurations: Mapping[str, Properties]) -> Workload:
     """Make a workload of a seed: so many tables, each with a few changes."""
     r = random.Random(seed)
     made = [_table(r, number) for number in range(tables)]
@@ -402,8 +395,11 @@ def make_workload(seed: int, tables: int) -> Workload:
         *(statement for table in made for statement in _definition(table)),
     ]
     half = len(made) // 2
-    parts = ["\n".join(_changes(r, some)) for some in (made[:half], made[half:])]
-    return Workload(";\n".join(schema) + ";\n", parts, tables)
+    parts = [
+        (name, "\n".join(_changes(r, some)))
+        for name, some in (("first half", made[:half]), ("second half", made[half:]))
+    ]
+    return Workload(";\n".join(schema) + ";\n", parts, configurations)
 
 
 def _table(r: random.Random, number: int) -> _Table:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conformance.beside import follow
 from tests.conformance.java import Java
+from tests.conformance.workloads.workload import SCHEMAS, Workload
 from tests.golden.comparison import differences, formatted, run_id, streamed
 from tests.golden.configurations import formatter_for
 from tests.quirks.cases import BENT
@@ -20,7 +21,6 @@ from tests.servers import Server
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(600)]
 
 _BEFORE: Final = "CREATE EXTENSION hstore; CREATE TYPE mood AS ENUM ('a', 'b')"
-_SCHEMAS: Final = {"key.converter.schemas.enable": "true", "value.converter.schemas.enable": "true"}
 _TABLE: Final = re.compile(r"\bp(?=_u_key\b|\b)")
 """The table of a quirk, and its index."""
 
@@ -40,13 +40,12 @@ def test_bent_records_are_the_connectors(
         if quirk.options not in options:
             options.append(quirk.options)
     configurations = {
-        f"configuration{number}": {**_SCHEMAS, **_properties(each)}
+        f"configuration{number}": {**SCHEMAS, **_properties(each)}
         for number, each in enumerate(options)
     }
 
-    beside = follow(
-        java, conformance_server, ";".join([_BEFORE, *schema]), parts, configurations, tmp_path
-    )
+    workload = Workload(";".join([_BEFORE, *schema]), parts, configurations)
+    beside = follow(java, conformance_server, workload, tmp_path)
 
     assert len(configurations) > 4
     for name, properties in configurations.items():

@@ -10,7 +10,8 @@ import pytest
 
 from tests.conformance.beside import follow
 from tests.conformance.java import Java
-from tests.conformance.random_tables import make_workload
+from tests.conformance.random_tables import random_tables
+from tests.conformance.workloads.workload import SCHEMAS
 from tests.golden.comparison import differences, formatted, run_id, streamed
 from tests.golden.configurations import formatter_for, transforms_for
 from tests.servers import Server
@@ -19,15 +20,14 @@ pytestmark = [pytest.mark.conformance, pytest.mark.timeout(1200)]
 
 _TABLES: Final = 205
 """A few of them may stay empty, where a constraint refuses every row."""
-_SCHEMAS: Final = {"key.converter.schemas.enable": "true", "value.converter.schemas.enable": "true"}
 _CONFIGURATIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "precise": {
-        **_SCHEMAS,
+        **SCHEMAS,
         "skipped.operations": "none",
         "provide.transaction.metadata": "true",
     },
     "string": {
-        **_SCHEMAS,
+        **SCHEMAS,
         "decimal.handling.mode": "string",
         "time.precision.mode": "isostring",
         "interval.handling.mode": "string",
@@ -36,7 +36,7 @@ _CONFIGURATIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "include.unknown.datatypes": "true",
     },
     "unwrapped": {
-        **_SCHEMAS,
+        **SCHEMAS,
         "transforms": "unwrap",
         "transforms.unwrap.type": "io.debezium.transforms.ExtractNewRecordState",
         "transforms.unwrap.delete.tombstone.handling.mode": "rewrite-with-tombstone",
@@ -47,7 +47,7 @@ _CONFIGURATIONS: Final[Mapping[str, Mapping[str, str]]] = {
         "column.propagate.source.type": ".*",
     },
     "adjusted": {
-        **_SCHEMAS,
+        **SCHEMAS,
         "time.precision.mode": "nanoseconds",
         "include.unknown.datatypes": "true",
         "binary.handling.mode": "base64-url-safe",
@@ -58,10 +58,9 @@ _CONFIGURATIONS: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def test_random_tables(seed: int, java: Java, conformance_server: Server, tmp_path: Path) -> None:
-    workload = make_workload(seed, _TABLES)
-    parts = [(f"part {number}", part) for number, part in enumerate(workload.parts)]
+    workload = random_tables(seed, _TABLES, _CONFIGURATIONS)
 
-    beside = follow(java, conformance_server, workload.schema, parts, _CONFIGURATIONS, tmp_path)
+    beside = follow(java, conformance_server, workload, tmp_path)
 
     found = []
     for name, properties in _CONFIGURATIONS.items():

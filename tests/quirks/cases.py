@@ -69,6 +69,20 @@ STOPPING: Final[Sequence[Quirk]] = (
         "INSERT INTO p VALUES (1, '{101,NULL}')",
     ),
     Quirk(
+        "An empty `varbit(1)` that is NOT NULL",
+        "It is no boolean, and for that Debezium stops: `DataException`. Here it is an empty "
+        "string, and the schema of that record says so.",
+        "CREATE TABLE p (id int PRIMARY KEY, x varbit(1) NOT NULL)",
+        "INSERT INTO p VALUES (1, '')",
+    ),
+    Quirk(
+        "`NaN` in an array of `numeric` that is NOT NULL",
+        "It makes the whole array null, and for that Debezium stops: `DataException`. Here that "
+        "element is null. So it is with an empty `oidvector` that is NOT NULL, which is `[]` here.",
+        "CREATE TABLE p (id int PRIMARY KEY, x numeric[] NOT NULL)",
+        "INSERT INTO p VALUES (1, '{1,NaN}')",
+    ),
+    Quirk(
         "A NULL in an array of enums that is NOT NULL",
         "The NULL makes the whole array null, and for that Debezium stops: `DataException`. Here "
         "the array is written. So it is with arrays of `tsvector`, `ltree`, `isbn`, the vectors, "
@@ -93,6 +107,12 @@ STOPPING: Final[Sequence[Quirk]] = (
         "is written.",
         "CREATE TABLE p (id int PRIMARY KEY, x name NOT NULL)",
         "INSERT INTO p VALUES (1, 'pg_class')",
+    ),
+    Quirk(
+        "An `interval` of more than 2147483647 hours",
+        "Debezium stops: `NumberFormatException`. Here it is written like any other.",
+        "CREATE TABLE p (id int PRIMARY KEY, x interval)",
+        "INSERT INTO p VALUES (1, '2562047787:00:54.775807')",
     ),
     Quirk(
         "A timestamp out of range in `nanoseconds`, NOT NULL",
@@ -149,6 +169,17 @@ BENT: Final[Sequence[Quirk]] = (
         shown=3,
     ),
     Quirk(
+        "A key that identifies no row",
+        "Without a primary key the first unique index is the key (first one that the table is "
+        "clustered by, then by name), also if it is partial, not valid or over columns that may be "
+        "NULL; and the columns that it includes are in the key too. `faithful` takes the first "
+        "that identifies a row.",
+        "CREATE TABLE p (a int, id int NOT NULL); CREATE UNIQUE INDEX p_a ON p (a);"
+        " CREATE UNIQUE INDEX p_id ON p (id)",
+        "INSERT INTO p VALUES (NULL, 1), (NULL, 2)",
+        shown=2,
+    ),
+    Quirk(
         "An unchanged TOASTed value",
         "The placeholder stands for it where the type can hold it. Elsewhere the value looks like "
         "NULL, or its bytes look like numbers. `faithful` writes it where it is what it says, and "
@@ -163,10 +194,11 @@ BENT: Final[Sequence[Quirk]] = (
     ),
     Quirk(
         "`NaN` and infinity of `numeric`, `precise`",
-        "They are null, in arrays as well; there `faithful` has nothing else either, because all "
-        "elements have one schema.",
-        "CREATE TABLE p (id int PRIMARY KEY, x numeric, y numeric(10,2))",
-        "INSERT INTO p VALUES (1, '-Infinity', 'NaN')",
+        "They are null, and one in an array makes the whole array null, whatever the "
+        "`decimal_handling_mode`. In an array `faithful` writes null for that element: all have "
+        "one schema.",
+        "CREATE TABLE p (id int PRIMARY KEY, x numeric, y numeric(10,2), z numeric[])",
+        "INSERT INTO p VALUES (1, '-Infinity', 'NaN', '{1,NaN}')",
     ),
     Quirk(
         "`NaN` and infinity of `numeric`, `string`",
@@ -272,10 +304,26 @@ BENT: Final[Sequence[Quirk]] = (
     ),
     Quirk(
         "Arrays of types that Debezium has no array of",
-        "The columns are left out, whatever `include_unknown_datatypes` says.",
+        "The columns are left out, whatever `include_unknown_datatypes` says. So it is with arrays "
+        "of `xml` and `refcursor`.",
         "CREATE TABLE p (id int PRIMARY KEY, a money[], b name[], c interval[], d varbit[],"
         " e point[])",
         "INSERT INTO p VALUES (1, '{$1.50}', '{n}', '{1 day}', '{101}', '{\"(1,2)\"}')",
+    ),
+    Quirk(
+        "`oidvector` and `int2vector`",
+        "Debezium takes them for arrays in braces: one with numbers is an array without any, an "
+        "empty one is null. Of their arrays, and of those of `sparsevec`, only empty ones are not "
+        "null; and a `sparsevec` of more than 32767 dimensions is null.",
+        "CREATE TABLE p (id int PRIMARY KEY, x oidvector, y int2vector, z int2vector[])",
+        "INSERT INTO p VALUES (1, '1 2', '', '{1 2}')",
+    ),
+    Quirk(
+        "An empty `varbit(1)`",
+        "The type is written as a boolean, and empty is neither: it is null. `faithful` writes an "
+        "empty string, and the schema of such a record says so.",
+        "CREATE TABLE p (id int PRIMARY KEY, x varbit(1))",
+        "INSERT INTO p VALUES (1, '')",
     ),
     Quirk(
         "Types that Debezium does not know",
@@ -295,7 +343,8 @@ BENT: Final[Sequence[Quirk]] = (
     Quirk(
         "Functions as defaults",
         "A function counts as the zero of its type, any other expression as the first string "
-        "constant in it. It shows where NULL is written as the default, and in schemas.",
+        "constant in it, and so does the expression of a generated column. It shows where NULL is "
+        "written as the default, and in schemas.",
         "CREATE TABLE p (id int PRIMARY KEY, x date DEFAULT now(), y text DEFAULT 'a' || 'b',"
         " z int DEFAULT abs(-1))",
         "INSERT INTO p VALUES (1, NULL, NULL, NULL)",

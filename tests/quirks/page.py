@@ -57,14 +57,19 @@ Where the records of Debezium cannot be had, or have nothing that a consumer cou
   metadata the data collections of an END record name each logical decoding message by one. Here it
   is the topic of messages, once for each message; `faithful=True` counts them in one entry.
 - **The key of a table that is gone** before its rows are read: see above.
-- **A truncated or masked `hstore`.** Debezium cuts its JSON, which then is none. Here columns that
-  are no characters are left alone.
 - **A truncated surrogate pair.** Debezium counts UTF-16 units and may leave half a character, which
   is no text in UTF-8. Here such a character is left out as a whole.
 - **Digits of floating point numbers** are those of Java 17. From Java 19 on some numbers have a
   digit less (JDK-4511638); both are the same number.
 - **Transactions without changes.** PostgreSQL 14 sends them, and Debezium marks them with BEGIN and
   END; here what has no change is nothing.
+- **A hash of a column whose type is propagated.** Debezium applies one of its options to a column:
+  truncation, else a mask, else `column.propagate.source.type`, else a hash; what was to be hashed
+  then stands there in the clear. Here all transforms are applied, one after the other.
+- **Labels that an enum is given later.** Debezium knows them after a restart; here they are in the
+  next schema.
+- **Topics of `route_by_field`** that Kafka does not allow. Debezium fails to send them; here they
+  have `_` for such characters.
 - **The connector's clock**: `ts_ms`, `ts_us` and `ts_ns` of the envelope, not those of `source`.
 
 What else is worth knowing:
@@ -75,19 +80,23 @@ What else is worth knowing:
 - `schema.refresh.mode` is none either: a change of a table is seen where it happened. Nor are
   `xmin.fetch.interval.ms` (`source.xmin` is null) and `message.prefix.include.list` and
   `exclude.list` (a transform of one line).
-- `replace_null_with_default` and `decimal_format` stand for the converter's options of keys, values
-  and headers at once, and the first one for that of `ExtractNewRecordState` as well.
+- `replace_null_with_default` and `decimal_format` stand for the converters' options of keys and
+  values at once, the latter for that of headers as well. Where it is not the converter that writes
+  a row, defaults stand for NULL in any case: in the header `__debezium.newkey`, and in rows that
+  `ExtractNewRecordState` copies to add `__deleted` or to drop fields.
 - In a database of encoding `SQL_ASCII`, bytes that are no UTF-8 become U+FFFD, in keys too: rows
   whose keys differ in nothing else have one key.
 - Where adjusted names of two columns are the same Debezium stops; here the second has `_2` behind
   it. A column that is called like an added field of `ExtractNewRecordState`, where Debezium stops
   too, is a `ConfigurationError`.
 - With `skip_messages_without_change` a change of nothing but columns that are left out is skipped,
-  also if they are the key; `faithful=True` tells it.
+  also if they are the key, and what was not sent of the old row counts as NULL; `faithful=True`
+  tells such changes.
+- A row without a single column is skipped; `faithful=True` writes `{}`.
 - The topic of messages has a dot before `message`, whatever `topic_delimiter` is.
 - `ExtractChangedRecordState` counts a bit string as changed in every update.
-- Of several `column.*` options Debezium takes one for a column, and truncation before masking. Here
-  transforms are applied one after the other.
+- Truncation cuts whatever is written as a string, the JSON of an `hstore` and a `timestamptz` too;
+  with `faithful=True` text and bytes alone.
 - `message_key_columns` outside the replica identity: the server does not send them of a deleted
   row. By default they are null or zero in that key, `faithful=True` leaves them out.
 - A mask stands for NULL as well. Masks, hashes and truncation are also applied to the placeholder

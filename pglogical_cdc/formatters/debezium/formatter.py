@@ -66,7 +66,8 @@ class DebeziumFormatter:
 
     Options carry Debezium's names, with underscores for its dots, and Debezium's defaults. The
     JSON is that of Kafka Connect's JsonConverter. Nullability, defaults, the primary key and enums
-    come from ``relation.catalog``; without it every column counts as nullable, the key is
+    come from ``relation.catalog``; a table without a primary key has the key of its first unique
+    index, whatever that is worth. Without a catalog every column counts as nullable, the key is
     ``relation.key_columns``, and types that are not built in and have no well-known name are left
     out like those that Debezium does not know.
 
@@ -105,7 +106,8 @@ class DebeziumFormatter:
         provide_transaction_metadata: write where in its transaction each event stands, and, in
             `begin` and `commit`, records that mark the transaction.
         message_key_columns: keys other than the primary key:
-            ``schema.table:column,column;schema.(.*):column``. The table is a regular expression.
+            ``schema.table:column,column;schema.(.*):column``. Tables and columns are regular
+            expressions.
         column_propagate_source_type: regular expressions of ``schema.table.column``, of the columns
             whose schema has the parameters ``__debezium.source.column.*``.
         datatype_propagate_source_type: the same, of ``schema.table.type``.

@@ -223,9 +223,12 @@ def _count(unit: TimeUnit, seconds: int, microseconds: int) -> int | None:
         # Java's TimeUnit stops at the end of the range, and the addition after it wraps around.
         total = min(max(seconds * 1_000_000, _MIN), _MAX) + microseconds
         return (total - _MIN) % (1 << 64) + _MIN
-    # Java multiplies the seconds, rounded down, before it adds the rest.
-    whole = _in_range(seconds * 1_000_000_000)
-    return None if whole is None else _in_range(whole + microseconds * 1000)
+    # Debezium counts the nanoseconds up to the day before it adds those of the day.
+    day, rest = divmod(seconds, 86_400)
+    midnight = _in_range(day * 86_400_000_000_000)
+    if midnight is None:
+        return None
+    return _in_range(midnight + (rest * 1_000_000 + microseconds) * 1000)
 
 
 def _faithful_count(unit: TimeUnit, seconds: int, microseconds: int) -> int | None:

@@ -253,9 +253,9 @@ class TestTimestamp:
         assert convert(b"infinity") == b"9223372036854775807"
         assert convert(b"-infinity") == b"-9223372036854775808"
 
-    def test_nanoseconds_begin_with_a_whole_second(self) -> None:
-        first, before = b"1677-09-21 00:12:44", b"1677-09-21 00:12:43.145225"
-        assert timestamp_converter("ns")(first) == b"-9223372036000000000"
+    def test_nanoseconds_begin_with_a_whole_day(self) -> None:
+        first, before = b"1677-09-22 00:00:00", b"1677-09-21 00:12:43.145225"
+        assert timestamp_converter("ns")(first) == b"-9223286400000000000"
         assert timestamp_converter("ns")(before) is None
         assert timestamp_converter("ns", faithful=True)(before) == b"-9223372036854775000"
 
