@@ -39,7 +39,7 @@ from pglogical_cdc.formatters.wire.convert import (
 from pglogical_cdc.formatters.wire.geometry import java_geometry, point_json
 from pglogical_cdc.formatters.wire.hstore import hstore_json, hstore_map_json
 from pglogical_cdc.formatters.wire.java_text import float4_json, float8_json
-from pglogical_cdc.formatters.wire.json_text import json_string, json_text, utf8
+from pglogical_cdc.formatters.wire.json_text import json_string, json_text, object_mapper_text, utf8
 from pglogical_cdc.formatters.wire.numbers import (
     decimal_converter,
     double_json,
@@ -228,10 +228,10 @@ _MAP: Final = ConnectSchema("map", keys=STRING, values=STRING.as_optional())
 
 
 def _hstore(modifier: int, options: TypeOptions) -> TypeRule:
-    key = _text_placeholder(options)
     if options.hstore == "map":
+        key = _text_placeholder(options)
         return TypeRule(_MAP, hstore_map_json, b"{}", b"{%b:%b}" % (key, key))
-    inner = key.decode()
+    inner = object_mapper_text(utf8(options.placeholder))
     schema = semantic("string", "io.debezium.data.Json")
     return TypeRule(schema, hstore_json, b'"{}"', json_text(f"{{{inner}:{inner}}}"))
 
@@ -410,7 +410,12 @@ def scalar_rule(wire_type: WireType, options: TypeOptions) -> TypeRule | None:
         convert = plain_json if name in _PLAIN else json_string
         return TypeRule(schema, convert, b'""', _text_placeholder(options))
     made = _MADE.get(name)
-    return _FIXED.get(name) if made is None else made(wire_type.modifier, options)
+    rule = _FIXED.get(name) if made is None else made(wire_type.modifier, options)
+    if rule is not None and name == "hstore" and wire_type.is_domain and not options.faithful:
+        # Debezium has a placeholder for the type itself; of a domain over it, that of a string.
+        unchanged = _text_placeholder(options) if options.hstore == "json" else None
+        return evolve(rule, unchanged=unchanged)
+    return rule
 
 
 _GEOMETRIC: Final = frozenset(("line", "lseg", "box", "path", "polygon", "circle"))

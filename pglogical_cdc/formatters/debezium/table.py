@@ -65,8 +65,12 @@ class TableFormat:
         adjust = field_name_adjustment(options.field_names)
         names = [column.name for column in self._base.columns]
         self._fields = dict(zip(names, distinct(map(adjust, names)), strict=True))
+        self._key_positions = _key_positions(self._base, options)
         self.row_format = self._rows(options)
         self.key_format = self._keys(options)
+        # Debezium leaves columns of types that it does not know out of a key until it is empty.
+        identified = self.key_format.columns if options.types.faithful else self._key_positions
+        self._has_key = bool(identified)
         self._heads: dict[Hashable, bytes] = {}
 
     def _rows(self, options: TableOptions) -> RowFormat:
@@ -92,7 +96,7 @@ class TableFormat:
                 # Debezium looks the columns up that it is told to read.
                 described=self._base.columns[position].name in self.relation.positions,
             )
-            for position in _key_positions(self._base, options)
+            for position in self._key_positions
         ]
         return RowFormat(
             self._base,
@@ -156,7 +160,7 @@ class TableFormat:
         Raises:
             ConfigurationError: a value is in the binary form of its type.
         """
-        if not self.key_format.columns:
+        if not self._has_key:
             return None
         return self.key_format.payload(row.base.raw)
 

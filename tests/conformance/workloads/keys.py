@@ -100,6 +100,8 @@ _CHOSEN: Final = """
     CREATE TABLE two (id int, k text, v text, PRIMARY KEY (id, k));
     CREATE TABLE beside (id int PRIMARY KEY, u int NOT NULL UNIQUE, w int);
     ALTER TABLE beside REPLICA IDENTITY USING INDEX beside_u_key;
+    CREATE TABLE unknown (m int4multirange PRIMARY KEY, x int);
+    CREATE TABLE partly_unknown (m int4multirange, id int, x int, PRIMARY KEY (m, id));
     CREATE TABLE bare ();
     CREATE TABLE bare_full ();
     ALTER TABLE bare_full REPLICA IDENTITY FULL;
@@ -129,6 +131,18 @@ _CHOSEN_PARTS: Final[Sequence[tuple[str, str]]] = (
         UPDATE beside SET w = w;
         UPDATE beside SET id = id + 1, u = 0 WHERE id = 0;
         DELETE FROM beside;
+        """,
+    ),
+    (
+        "unknown",
+        """
+        INSERT INTO unknown VALUES ('{[1,2)}', 1);
+        UPDATE unknown SET x = 2;
+        UPDATE unknown SET m = '{}';
+        DELETE FROM unknown;
+        INSERT INTO partly_unknown VALUES ('{[1,2)}', 1, 1);
+        UPDATE partly_unknown SET m = '{}';
+        DELETE FROM partly_unknown;
         """,
     ),
     (

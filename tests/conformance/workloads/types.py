@@ -20,6 +20,7 @@ _TYPES: Final = """
     CREATE DOMAIN amounts AS amount;
     CREATE DOMAIN instant AS timestamp(2);
     CREATE DOMAIN numbers AS int[];
+    CREATE DOMAIN stores AS hstore;
     CREATE TYPE pair AS (a int, b text);
     CREATE TYPE floats AS RANGE (subtype = float8);
 """
@@ -100,6 +101,7 @@ _LONG: Final[Sequence[tuple[str, str]]] = (
     *(("xml", f"('<a>' || {_TEXT} || '</a>')::xml"), ("bytea", f"convert_to({_TEXT}, 'UTF8')")),
     *(("numeric", "repeat('123456789', 500)::numeric"),),
     *(("varbit", "repeat('10', 20000)::varbit"), ("hstore", f"hstore('a', {_TEXT})")),
+    *(("stores", f"hstore('a', {_TEXT})::stores"),),
     *(("path", "(SELECT ('(' || string_agg('(1,2)', ',') || ')')::path"
                " FROM generate_series(1, 500))"),),
     *(("pair", f"ROW(1, {_TEXT})::pair"), ("word[]", "array_fill('w'::word, '{3000}')")),
@@ -184,6 +186,7 @@ TYPES: Final = Workload(
         "masked": {
             **SCHEMAS,
             "column.mask.with.7.chars": _ALL,
+            "unavailable.value.placeholder": "é😀",
             "column.propagate.source.type": r".*\.s\d*[02468]",
         },
         "hashed": {"column.mask.hash.SHA-1.with.salt.é ü": _ALL},

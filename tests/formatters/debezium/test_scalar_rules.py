@@ -431,6 +431,12 @@ class TestScalarRule:
             ("numeric", TypeOptions(decimal="string", placeholder=b"p"), b'"p"'),
             ("numeric", TypeOptions(decimal="double", placeholder=b"p"), None),
             ("hstore", TypeOptions(hstore="map", placeholder=b"p"), b'{"p":"p"}'),
+            # Jackson escapes characters beyond U+FFFF where it writes bytes, and not within text.
+            (
+                "hstore",
+                TypeOptions(placeholder="\U0001f600".encode()),
+                b'"{\\"\\uD83D\\uDE00\\":\\"\\uD83D\\uDE00\\"}"',
+            ),
             ("bytea", TypeOptions(binary="hex", placeholder=b"p"), b'"p"'),
             ("bytea", TypeOptions(binary="base64", placeholder=b"p"), None),
             ("bytea", TypeOptions(placeholder=b"\xde\xad\xbe\xef"), b'"3q2+7w=="'),
@@ -442,6 +448,17 @@ class TestScalarRule:
         self, name: str, options: TypeOptions, expected: bytes | None
     ) -> None:
         assert rule_of(name, options=options).unchanged == expected
+
+    def test_unchanged_domain_over_hstore(self) -> None:
+        over_hstore = WireType("hstore", -1, "b", is_domain=True)
+        for options, expected in (
+            (TypeOptions(placeholder=b"p"), b'"p"'),
+            (TypeOptions(placeholder=b"p", hstore="map"), None),
+            (TypeOptions(placeholder=b"p", faithful=True), b'"{\\"p\\":\\"p\\"}"'),
+        ):
+            rule = scalar_rule(over_hstore, options)
+            assert rule is not None
+            assert rule.unchanged == expected
 
     @pytest.mark.parametrize(
         ("name", "modifier", "options", "expected"),

@@ -281,7 +281,9 @@ class TestKey:
         made = relation(column("id", "pg_lsn"), column("n", "int4"), primary_key=["id", "n"])
         assert _key(_format(made), b"0/1", b"2") == b'{"n":2}'
         alone = relation(column("id", "pg_lsn"), primary_key=["id"])
-        assert _key(_format(alone), b"0/1") is None
+        assert _key(_format(alone), b"0/1") == b"{}"
+        assert _key(_format(alone, types=TypeOptions(faithful=True)), b"0/1") is None
+        assert _key(_format(alone, types=UNKNOWN), b"0/1") == b'{"id":"MC8x"}'
 
     @pytest.mark.parametrize(
         ("option", "expected"),
