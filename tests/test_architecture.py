@@ -10,7 +10,7 @@ import pytest
 
 _PACKAGE: Final = Path(__file__).parents[1] / "pglogical_cdc"
 
-BASE: Final = {"errors", "lsn", "absent", "_attrs", "metrics"}
+BASE: Final = {"errors", "lsn", "absent", "_attrs", "_utf16", "metrics"}
 PURE: Final = {"protocol", "events", "transforms", "formatters"}
 IMPURE_MODULES: Final = {"psycopg", "socket", "select", "asyncio", "threading", "time"}
 

@@ -23,10 +23,10 @@ def _read(given: str | Sequence[str]) -> NamePatterns:
         (".*", "public.t.a", True),
         (r"public\..*\.(a|b)", "public.x.b", True),
         (r"public\..*\.(a|b)", "public.x.c", False),
-        # In either case of letters.
+        # In either case of ASCII letters.
         ("PUBLIC.T.A", "public.t.a", True),
         ("public.t.a", "Public.T.A", True),
-        ("public.t.\u00c4", "public.t.\u00e4", True),
+        ("public.t.\u00c4", "public.t.\u00e4", False),
         # One of several is enough.
         ("x,public.t.a,y", "public.t.a", True),
         (" x , public.t.a ", "public.t.a", True),

@@ -215,7 +215,7 @@ def _find_key(relation: Relation, *, own: bool) -> _Key:
 
     Args:
         relation: the version of the table.
-        own: the formatter's own keys, which are made of the relation's key and of nothing else.
+        own: the formatter's own keys, which are taken to be made of the relation's key.
     """
     positions = relation.key_positions
     identity = tuple(i for i, column in enumerate(relation.columns) if column.is_identity)

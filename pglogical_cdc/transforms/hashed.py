@@ -8,11 +8,11 @@ from typing import Literal, TypeAlias, get_args
 
 from attrs import evolve
 
+from pglogical_cdc._utf16 import utf16_units
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import Alteration, Column, Relation
 from pglogical_cdc.transforms.columns import Alter, ColumnTransform
 from pglogical_cdc.transforms.text_columns import is_character, longest, on_text
-from pglogical_cdc.utf16 import utf16_units
 
 __all__ = ("HashColumns", "HashVersion")
 

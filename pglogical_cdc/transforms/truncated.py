@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
+from pglogical_cdc._utf16 import utf16_cut
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import Alteration, Column, RawValue, Relation, base_type
 from pglogical_cdc.protocol import BinaryValue
 from pglogical_cdc.transforms.columns import Alter, ColumnTransform
 from pglogical_cdc.transforms.text_columns import is_character, is_text, on_text
-from pglogical_cdc.utf16 import utf16_cut
 
 __all__ = ("TruncateColumns",)
 

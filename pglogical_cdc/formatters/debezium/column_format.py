@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from attrs import evolve
 
+from pglogical_cdc._utf16 import utf16_cut
 from pglogical_cdc.absent import NOT_SENT, UNCHANGED
 from pglogical_cdc.events import Alteration, CatalogColumn, Column, RawValue, Relation
 from pglogical_cdc.formatters.debezium.connect_schema import ConnectSchema, array_of
@@ -26,7 +27,6 @@ from pglogical_cdc.formatters.wire.binary import base64_json
 from pglogical_cdc.formatters.wire.convert import Convert
 from pglogical_cdc.formatters.wire.json_text import json_text
 from pglogical_cdc.formatters.wire.wire_type import WireType, resolve_type
-from pglogical_cdc.utf16 import utf16_cut
 
 __all__ = ("ColumnFormat", "Deviation", "column_format")
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Final, Literal, TypeAlias
 
-from pglogical_cdc.utf16 import utf16_units
+from pglogical_cdc._utf16 import utf16_units
 
 __all__ = (
     "AdjustmentMode",

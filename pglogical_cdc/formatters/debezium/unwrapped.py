@@ -234,7 +234,8 @@ class UnwrappedFormatter(DebeziumFormatter):
         added = self._added(event)
         if dropped:
             return self._without(event, row, added, dropped)
-        payload = self._rows(event, dropped).payload(row.raw)
+        rows = table.filled_rows if self._copies(dropped) else table.row_format
+        payload = rows.payload(row.raw)
         if added:
             members = b",".join([b"%b:%b" % (json_text(each.name), each.value) for each in added])
             payload = b"%b%b%b}" % (payload[:-1], b"," if len(payload) > 2 else b"", members)
@@ -301,9 +302,6 @@ class UnwrappedFormatter(DebeziumFormatter):
         The transform does that to add ``__deleted`` and to drop fields, but not to add others.
         """
         return self._mode in _REWRITE or bool(dropped)
-
-    def _rows(self, event: _Event, dropped: Sequence[str]) -> RowFormat:
-        return event.table.filled_rows if self._copies(dropped) else event.table.row_format
 
     def _topic(self, event: _Event, dropped: Sequence[str]) -> str:
         row = event.after if event.op != "d" else event.before
