@@ -134,7 +134,8 @@ def _ordered(t: str) -> Sequence[str]:
         INSERT INTO {t} (id) VALUES (5);
         DELETE FROM {t} WHERE id = 5
         """,
-        f"DELETE FROM {t}; ALTER TABLE {t} DROP c, DROP d; INSERT INTO {t} VALUES (8)",
+        f"DELETE FROM {t}",
+        f"ALTER TABLE {t} DROP c, DROP d; INSERT INTO {t} VALUES (8)",
     )
 
 
