@@ -15,7 +15,8 @@ def utf16_units(text: str) -> list[str]:
 
 def utf16_cut(text: str, length: int) -> str:
     """Return the beginning of a text: so many units at most, and no half characters."""
-    if len(text) <= length and text.isascii():
+    text = text[:length]  # each has one unit at least
+    if text.isascii():
         return text
     encoded = text.encode("utf-16-le", "surrogatepass")[: 2 * length]
     if len(encoded) >= 2 and 0xD8 <= encoded[-1] <= 0xDB:

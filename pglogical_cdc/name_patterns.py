@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import ConfigurationError
 
-__all__ = ("JAVA_CASE_INSENSITIVE", "NamePatterns")
+__all__ = ("NamePatterns", "case_insensitive")
 
-JAVA_CASE_INSENSITIVE: Final = re.IGNORECASE | re.ASCII
-"""The flags that come nearest to Java's CASE_INSENSITIVE alone: ``\\w`` and case are ASCII's."""
+
+def case_insensitive(option: str, text: str) -> re.Pattern[str]:
+    """Compile a regular expression of an option as Debezium does, with CASE_INSENSITIVE alone.
+
+    ``\\w`` and the two cases of letters are ASCII's then, unless ``(?u)`` begins the expression.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    flags = re.IGNORECASE if text.startswith("(?u)") else re.IGNORECASE | re.ASCII
+    try:
+        return re.compile(text, flags)
+    except (re.error, ValueError, OverflowError):
+        raise ConfigurationError(f"{option}: not a regular expression: {text!r}") from None
 
 
 @record
@@ -36,18 +47,13 @@ class NamePatterns:
                 f"{option} must be a string of regular expressions with commas between them, or a "
                 f"sequence of them, not {given!r}"
             )
-        try:
-            return cls(
-                tuple(
-                    re.compile(text.strip().replace("\\,", ","), JAVA_CASE_INSENSITIVE)
-                    for text in texts
-                    if text.strip()
-                )
+        return cls(
+            tuple(
+                case_insensitive(option, text.strip().replace("\\,", ","))
+                for text in texts
+                if text.strip()
             )
-        except re.error as error:
-            raise ConfigurationError(
-                f"{option}: not a regular expression: {error.pattern!r}"
-            ) from None
+        )
 
     def match(self, name: str) -> bool:
         """Tell whether one matches."""

@@ -27,6 +27,7 @@ def _read(given: str | Sequence[str]) -> NamePatterns:
         ("PUBLIC.T.A", "public.t.a", True),
         ("public.t.a", "Public.T.A", True),
         ("public.t.\u00c4", "public.t.\u00e4", False),
+        ("(?u)public.t.\u00c4", "public.t.\u00e4", True),
         # One of several is enough.
         ("x,public.t.a,y", "public.t.a", True),
         (" x , public.t.a ", "public.t.a", True),

@@ -110,6 +110,7 @@ BUILTIN_TYPES: Final[Mapping[int, str]] = _names
 """``pg_type.typname`` by OID; array types are named ``_`` and their element, as in pg_type."""
 
 BUILTIN_TYPE_NAMES: Final = frozenset(_names.values())
+"""All ``pg_type.typname`` of them, those of arrays (``_int4``) too."""
 
 BUILTIN_ARRAY_ELEMENTS: Final[Mapping[int, int]] = _elements
 """OID of the element type by OID of the array type."""

@@ -138,7 +138,7 @@ class Relation:
     def key_columns(self) -> tuple[str, ...] | None:
         """Names of the key's columns in the key's own order; None if nothing identifies a row.
 
-        The primary key in index order, else the first unique index over NOT NULL columns, else
+        The primary key in index order, else the first unique index that identifies rows, else
         (no catalog, or a catalog of a later version that does not fit) the replica identity
         unless that is FULL.
         """
@@ -151,9 +151,9 @@ class Relation:
         if self.catalog is not None:
             if self.catalog.primary_key:
                 candidates.append(self.catalog.primary_key)
-            candidates += [
-                index.columns for index in self.catalog.unique_indexes if index.identifies
-            ]
+            # By name alone: CLUSTER, which is maintenance, must not give the rows another key.
+            indexes = sorted(self.catalog.unique_indexes, key=lambda index: index.name.encode())
+            candidates += [index.columns for index in indexes if index.identifies]
         for names in candidates:
             if all(name in self.positions for name in names):
                 return tuple(self.positions[name] for name in names)

@@ -41,9 +41,9 @@ _ONE: Final = sql.SQL("SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = {}:
 
 # The key is what JDBC's getPrimaryKeys (and so Debezium) takes, a deferrable one included. A
 # unique index identifies a row only if it holds at every moment, for every row, and without NULL
-# (PostgreSQL manual, "ALTER TABLE", REPLICA IDENTITY USING INDEX); their order is that of JDBC's
-# getIndexInfo. PostgreSQL 18 sets attnotnull for a NOT NULL constraint that is NOT VALID too;
-# older rows may still have NULL there.
+# (PostgreSQL manual, "ALTER TABLE", REPLICA IDENTITY USING INDEX). All others are there as well, in
+# the order of JDBC's getIndexInfo, because Debezium takes the first for a key. PostgreSQL 18 sets
+# attnotnull for a NOT NULL constraint that is NOT VALID too; older rows may still have NULL there.
 #
 # A type's parts: element of a true array ("pg_type", typelem), type below a domain, bounds of a
 # range, range of a multirange, attributes of a composite.

@@ -1,7 +1,7 @@
 """ColumnTransform: the base of what Debezium's ``column.*`` options do to a change.
 
 Columns are named by regular expressions of ``schema.table.column`` that have to match as a whole,
-in either case of letters, several with commas between them or one by one.
+in either case of ASCII letters, several with commas between them or one by one.
 
 Keys stay as the server sent them, as in Debezium: a key of a masked or missing column would make
 different rows one. Nobody should put into a key what nobody may read.
@@ -133,19 +133,29 @@ def _both(first: Alteration | None, second: Alteration | None) -> Alteration | N
     """Return what two transforms do, one after the other."""
     if first is None or second is None:
         return first or second
-    before, after = first.alter or _same, second.alter or _same
+    if first.alter is None or second.alter is None:
+        alter = first.alter or second.alter
+    else:
+        alter = _one_after_the_other(first.alter, second.alter)
+    after = second.alter or _same
     instead = second.instead
     if instead is None and first.instead is not None:
         instead = after(first.instead)
     return Alteration(
         parameters=tuple({**dict(first.parameters), **dict(second.parameters)}.items()),
-        alter=lambda text: after(before(text)),
+        alter=alter,
         instead=instead,
         max_length=min(
             (each.max_length for each in (first, second) if each.max_length is not None),
             default=None,
         ),
     )
+
+
+def _one_after_the_other(
+    first: Callable[[str], str], second: Callable[[str], str]
+) -> Callable[[str], str]:
+    return lambda text: second(first(text))
 
 
 def _same(text: str) -> str:

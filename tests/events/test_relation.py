@@ -51,6 +51,19 @@ def test_without_primary_key_the_first_unique_index_counts() -> None:
     assert _relation(catalog=catalog).key_columns == ("c", "a")
 
 
+def test_unique_indexes_that_identify_no_row_do_not_count() -> None:
+    catalog = attrs.evolve(
+        _catalog(None),
+        unique_indexes=(
+            UniqueIndex("z", ("a",)),
+            UniqueIndex("b", ("b",), identifies=False),
+            UniqueIndex("c", ("c",)),
+        ),
+    )
+    # The first is the one that the table is clustered by.
+    assert _relation(catalog=catalog).key_columns == ("c",)
+
+
 def test_without_catalog_the_replica_identity_counts() -> None:
     assert _relation("c", "a").key_columns == ("a", "c")
     index = ReplicaIdentity.INDEX

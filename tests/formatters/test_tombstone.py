@@ -14,6 +14,7 @@ from pglogical_cdc.events import (
     SnapshotRead,
     TableCatalog,
     Transaction,
+    UniqueIndex,
     Update,
 )
 from pglogical_cdc.formatters.base import Formatter, Record
@@ -263,6 +264,19 @@ def test_a_table_without_key_is_refused_by_name(key: Any, identity: str) -> None
     feed = orders(key=[], identity=identity)
     with pytest.raises(ConfigurationError, match=r"public\.orders.*primary key"):
         Tombstones(PlainFormatter(), key=key).format(feed.insert(1, "1", "a"))
+
+
+def test_debeziums_keys_have_to_identify_rows() -> None:
+    debezium = DebeziumFormatter(topic_prefix="dbz", tombstones_on_delete=False)
+    feed, tombstones = orders(), Tombstones(debezium, key="formatter")
+    assert [record.key for record in tombstones.format(feed.insert(1, "1", "a"))] == [b'{"id":1}']
+    nullable = UniqueIndex("a", ("note",), identifies=False)
+    catalog = TableCatalog(
+        "shop", 1, "public", "orders", (), None, (nullable, UniqueIndex("b", ("id",)))
+    )
+    feed = orders(catalog=catalog)
+    with pytest.raises(ConfigurationError, match=r"public\.orders"):
+        tombstones.format(feed.insert(1, "1", "a"))
 
 
 def test_own_keys_need_the_primary_key_in_a_delete() -> None:

@@ -204,9 +204,9 @@ BENT: Final[Sequence[Quirk]] = (
     ),
     Quirk(
         "`NaN` and infinity of `numeric`, `precise`",
-        "They are null, and one in an array makes the whole array null, whatever the "
-        "`decimal_handling_mode`. In an array `faithful` writes null for that element: all have "
-        "one schema.",
+        "They are null, and one in an array makes the whole array null, in the other modes too. In "
+        "an array `faithful` writes null for that element, because all have one schema; in the "
+        "other modes it has a value.",
         "CREATE TABLE p (id int PRIMARY KEY, x numeric, y numeric(10,2), z numeric[])",
         "INSERT INTO p VALUES (1, '-Infinity', 'NaN', '{1,NaN}')",
     ),

@@ -92,6 +92,8 @@ What else is worth knowing:
 - With `skip_messages_without_change` a change of nothing but columns that are left out is skipped,
   also if they are the key, and what was not sent of the old row counts as NULL; `faithful=True`
   tells such changes.
+- Patterns of names ignore the case of ASCII letters alone, as Java's do; `(?u)` before one makes it
+  ignore that of all. A mask of `Ä` is none of `ä`.
 - A row without a single column is skipped; `faithful=True` writes `{}`.
 - The topic of messages has a dot before `message`, whatever `topic_delimiter` is.
 - `ExtractChangedRecordState` counts a bit string as changed in every update.

@@ -216,6 +216,10 @@ class TestTwoOfOneColumn:
 
     def test_formats_are_told_of_both(self) -> None:
         mask, cut = MaskColumns(".*c", chars=5), TruncateColumns(".*c", chars=2)
+        cuts = [TruncateColumns(".*id", chars=chars) for chars in (2, 7)]
+        twice = self._after(*cuts).relation.columns[0].alteration
+        assert twice is not None
+        assert (twice.alter, twice.max_length) == (None, 2)
         alteration = self._after(mask, cut).relation.columns[1].alteration
         assert alteration is not None
         assert alteration.parameters == (("masked", "true"), ("truncateLength", "2"))

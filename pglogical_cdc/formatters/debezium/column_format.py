@@ -110,8 +110,8 @@ def column_format(
             noted = _noted(altered, wire_type)
             if not types.faithful:
                 convert = _cut_converter(convert, rule.schema, altered)
-                if callable(failed):
-                    failed = _cut_converter(failed, rule.schema, altered) or failed
+                if otherwise is not None and callable(failed):
+                    failed = _cut_converter(failed, otherwise.schema, altered) or failed
             unchanged = None if unchanged is None else _altered(unchanged, rule.schema, altered)
             if not_null or altered.instead is not None:
                 null = not_sent = _altered(null, rule.schema, altered)
@@ -144,9 +144,11 @@ def column_format(
 def _default(
     details: CatalogColumn | None, wire_type: WireType, rule: TypeRule, options: TableOptions
 ) -> bytes | None:
-    # Debezium looks for the name of a domain among the types whose defaults it can read. The
-    # expression of a generated column counts as a default like any other.
+    # Debezium looks for the name of a domain among the types whose defaults it can read.
     if details is None or details.default is None or wire_type.is_domain:
+        return None
+    # To Debezium the expression of a generated column is a default like any other.
+    if details.generated and options.types.faithful:
         return None
     return default_json(details.default, wire_type, rule, options.types)
 
@@ -178,7 +180,7 @@ def _altered(value: bytes, schema: ConnectSchema, altered: Alteration) -> bytes:
         return json_text(altered.instead)
     text = json.loads(value)
     if altered.alter is None or not isinstance(text, str):
-        # Bytes that stand for a value are not cut.
+        # The connector puts bytes that stand for a value in after it has cut values.
         return _cut(value, schema, altered.max_length) if schema.type == "string" else value
     return json_text(altered.alter(text))
 

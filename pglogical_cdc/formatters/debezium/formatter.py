@@ -13,6 +13,7 @@ from pglogical_cdc.events import (
     Delete,
     Insert,
     LogicalMessage,
+    RawValue,
     Relation,
     Row,
     RowChange,
@@ -67,9 +68,9 @@ class DebeziumFormatter:
     Options carry Debezium's names, with underscores for its dots, and Debezium's defaults. The
     JSON is that of Kafka Connect's JsonConverter. Nullability, defaults, the primary key and enums
     come from ``relation.catalog``; a table without a primary key has the key of its first unique
-    index, whatever that is worth. Without a catalog every column counts as nullable, the key is
-    ``relation.key_columns``, and types that are not built in and have no well-known name are left
-    out like those that Debezium does not know.
+    index, or with `faithful` of the first that identifies rows. Without a catalog every column
+    counts as nullable, the key is ``relation.key_columns``, and types that are not built in and
+    have no well-known name are left out like those that Debezium does not know.
 
     A value that Debezium stops at gives a record all the same; where it does not fit the schema of
     its column, the schema in that record says so. The page "Debezium's quirks" lists what Debezium
@@ -328,6 +329,21 @@ class DebeziumFormatter:
             ),
         )
 
+    def row_key(self, relation: Relation, raw: Sequence[RawValue]) -> bytes | None:
+        """Return the key of the records of a row, for `Tombstones`.
+
+        Args:
+            relation: the version of the table that the server sent.
+            raw: the row's wire values.
+
+        Returns:
+            None if the key may be that of other rows as well.
+        """
+        table = self._tables.get(relation.oid)
+        if table is None or (table.relation.base or table.relation) is not relation:
+            table = self._new_table(relation)
+        return table.row_key(Row(relation, raw))
+
     def _with_schema(self, schema: ConnectSchema, payload: bytes) -> bytes:
         return schema_head(schema) + payload + b"}" if self._options.schemas else payload
 
@@ -344,21 +360,23 @@ class DebeziumFormatter:
     # -- changes
 
     def _insert(self, change: Insert) -> Sequence[Record]:
-        if "c" in self._skipped or self._is_empty(change.relation):
-            return ()
         table = self._table(change.relation)
+        if "c" in self._skipped or table.is_skipped:
+            return ()
         key = table.key(change.after)
         return self._data(change, table, "c", key, None, change.after, self._context)
 
     def _read(self, change: SnapshotRead) -> Sequence[Record]:
         table = self._table(change.relation)
+        if table.is_skipped:
+            return ()
         key = table.key(change.after)
         return self._data(change, table, "r", key, None, change.after, self._context)
 
     def _update(self, change: Update) -> Sequence[Record]:
         table = self._table(change.relation)
         before, after = change.before, change.after
-        if self._is_empty(change.relation):
+        if table.is_skipped:
             return ()
         if before is not None:
             # Where the replica identity is an index beside the primary key, Debezium knows no old
@@ -391,14 +409,10 @@ class DebeziumFormatter:
             records += self._data(change, table, "c", table.key(after), None, after, come)
         return records
 
-    def _is_empty(self, relation: Relation) -> bool:
-        """Tell whether Debezium skips the rows of a table: those without a column."""
-        return not (relation.base or relation).columns and not self._options.types.faithful
-
     def _delete(self, change: Delete) -> Sequence[Record]:
-        if "d" in self._skipped or self._is_empty(change.relation):
-            return ()
         table = self._table(change.relation)
+        if "d" in self._skipped or table.is_skipped:
+            return ()
         key = table.key(change.before)
         return self._removal(change, table, key, change.before, self._context)
 

@@ -14,7 +14,7 @@ from pglogical_cdc.formatters.debezium.names import AdjustmentMode
 from pglogical_cdc.formatters.option_check import check_text
 from pglogical_cdc.formatters.wire.binary import BinaryMode
 from pglogical_cdc.formatters.wire.numbers import DecimalFormat
-from pglogical_cdc.name_patterns import JAVA_CASE_INSENSITIVE, NamePatterns
+from pglogical_cdc.name_patterns import NamePatterns, case_insensitive
 
 __all__ = (
     "DebeziumOptions",
@@ -164,13 +164,10 @@ def message_keys(message_key_columns: str | None) -> tuple[re.Pattern[str], ...]
         table, colon, columns = entry.strip().rpartition(":")
         names = [name.strip() for name in columns.split(",") if name.strip()]
         table = table.strip()
-        try:
-            made += [re.compile(f"{table}.{name}", JAVA_CASE_INSENSITIVE) for name in names]
-        except re.error:
-            colon = ""
         if not colon or not table or not names:
             raise ConfigurationError(
                 f"message_key_columns: {entry!r} is not of the form schema.table:column,column "
                 "(tables and columns are regular expressions; entries are separated by semicolons)"
             )
+        made += [case_insensitive("message_key_columns", f"{table}.{name}") for name in names]
     return tuple(made)

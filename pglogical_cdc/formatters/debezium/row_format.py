@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -29,7 +30,16 @@ class RowFormat:
         optional: whether a row may be absent.
     """
 
-    __slots__ = ("_deviations", "_write", "columns", "fills", "name", "optional", "relation")
+    __slots__ = (
+        "_deviations",
+        "_indexes",
+        "_write",
+        "columns",
+        "fills",
+        "name",
+        "optional",
+        "relation",
+    )
 
     def __init__(
         self, relation: Relation, columns: Sequence[ColumnFormat], name: str, *, optional: bool
@@ -45,6 +55,7 @@ class RowFormat:
         members = [column.name.replace(b"%", b"%%") + b":%b" for column in columns]
         template = b"{%b}" % b",".join(members)
         self._write = compile_row(template, self.columns, self._otherwise)
+        self._indexes = {column.field: i for i, column in enumerate(self.columns)}
         self._deviations = [
             (i, column.position, column.deviation)
             for i, column in enumerate(self.columns)
@@ -71,6 +82,35 @@ class RowFormat:
                 for column, value in zip(self.columns, self.values(raw), strict=True)
                 if value is not None
             ]
+        )
+
+    def value(self, field: str, raw: Sequence[RawValue]) -> bytes | None:
+        """Return the JSON of one field; None if it is left out, or there is none of that name.
+
+        Raises:
+            ConfigurationError: the value is in the binary form of its type.
+        """
+        index = self._indexes.get(field)
+        return None if index is None else self._value(index, raw[self.columns[index].position])
+
+    def text(self, field: str, raw: Sequence[RawValue]) -> str:
+        """Return a field of text as such; empty if it is NULL or of another type.
+
+        Raises:
+            ConfigurationError: the value is in the binary form of its type.
+        """
+        index = self._indexes.get(field)
+        if index is None or self.columns[index].schema.type != "string":
+            return ""
+        found = json.loads(self.value(field, raw) or b"null")
+        return found if isinstance(found, str) else ""
+
+    def is_same(self, first: Sequence[RawValue], second: Sequence[RawValue]) -> bool:
+        """Tell whether two rows are written alike."""
+        return all(
+            first[column.position] == second[column.position]
+            or self._value(i, first[column.position]) == self._value(i, second[column.position])
+            for i, column in enumerate(self.columns)
         )
 
     def values(self, raw: Sequence[RawValue]) -> tuple[bytes | None, ...]:

@@ -69,8 +69,10 @@ class TableFormat:
         self.row_format = self._rows(options)
         self.key_format = self._keys(options)
         # Debezium leaves columns of types that it does not know out of a key until it is empty.
-        identified = self.key_format.columns if options.types.faithful else self._key_positions
-        self._has_key = bool(identified)
+        key_parts = self.key_format.columns if options.types.faithful else self._key_positions
+        self._has_key = bool(key_parts)
+        self.is_skipped = not self._base.columns and not options.types.faithful
+        """Whether Debezium skips its rows: they have no columns."""
         self._heads: dict[Hashable, bytes] = {}
 
     def _rows(self, options: TableOptions) -> RowFormat:
@@ -108,24 +110,24 @@ class TableFormat:
     @cached_property
     def plain_rows(self) -> RowFormat:
         """Makes rows in which NULL stays NULL."""
-        return self._where(self.row_format, self._rows, filled=False)
+        return self._variant(self.row_format, self._rows, filled=False)
 
     @cached_property
     def filled_rows(self) -> RowFormat:
         """Makes rows in which a default stands for NULL."""
-        return self._where(self.row_format, self._rows, filled=True)
+        return self._variant(self.row_format, self._rows, filled=True)
 
     @cached_property
     def plain_keys(self) -> RowFormat:
         """Makes keys in which NULL stays NULL."""
-        return self._where(self.key_format, self._keys, filled=False)
+        return self._variant(self.key_format, self._keys, filled=False)
 
     @cached_property
     def filled_keys(self) -> RowFormat:
         """Makes keys in which a default stands for NULL."""
-        return self._where(self.key_format, self._keys, filled=True)
+        return self._variant(self.key_format, self._keys, filled=True)
 
-    def _where(
+    def _variant(
         self, written: RowFormat, make: Callable[[TableOptions], RowFormat], *, filled: bool
     ) -> RowFormat:
         options = self._options
@@ -164,16 +166,20 @@ class TableFormat:
             return None
         return self.key_format.payload(row.base.raw)
 
+    def row_key(self, row: Row) -> bytes | None:
+        """Return the key of a record of a row; None if it may be that of other rows as well."""
+        found = self._base.key_positions
+        if found is None or set(found) != {each.position for each in self.key_format.columns}:
+            return None
+        return self.key_record(self.key(row), row)
+
     def header_key(self, row: Row) -> bytes:
         """Return the JSON of a row's key as it is in the header of another record."""
         return self.filled_keys.payload(row.base.raw)
 
     def has_other_key(self, before: Row, after: Row) -> bool:
         """Tell whether two rows have keys and these differ."""
-        keys, old, new = self.plain_keys, before.base.raw, after.base.raw
-        if all(old[column.position] == new[column.position] for column in keys.columns):
-            return False
-        return keys.payload(old) != keys.payload(new)
+        return not self.plain_keys.is_same(before.base.raw, after.base.raw)
 
     def key_record(self, key: bytes | None, row: Row) -> bytes | None:
         """Return the key of a record: a key as `key` made it, beside its schema if asked for."""
@@ -195,7 +201,7 @@ class TableFormat:
 
     def is_same(self, before: Row, after: Row) -> bool:
         """Tell whether two rows are one and the same as far as they are written."""
-        return self.plain_rows.payload(before.raw) == self.plain_rows.payload(after.raw)
+        return self.plain_rows.is_same(before.raw, after.raw)
 
     def value_record(self, payload: bytes, before: Row | None, after: Row | None) -> bytes:
         """Return the value of a record: an envelope, beside its schema if asked for."""

@@ -89,7 +89,10 @@ def _array(
 ) -> TypeRule:
     name = ENUM if wire_type.kind == "e" else wire_type.name or ""
     convert = element.convert
+    items = element.schema
     bends = not (options.faithful or not_null)
+    if options.faithful and name == "sparsevec" and element.otherwise is not None:
+        items, convert = element.otherwise.schema, element.otherwise.convert
     if bends and name in _LOST_ELEMENTS:
         convert = withheld
     text_of = None if options.faithful else ARRAY_TEXTS.get(name)
@@ -110,13 +113,14 @@ def _array(
             nested=nested,
             # Debezium stops at a NULL among them in a NOT NULL column.
             null_elements=not_null or options.faithful or name not in _NO_NULLS,
-            delimiter=b";" if wire_type.name == "box" else b",",
+            delimiter=b";" if name == "box" else b",",
         )
     if bends and name == "numeric":
-        convert_array = _of_numbers(convert_array)
+        convert_array = _without_nan(convert_array)
     required = name in _REQUIRED and not options.faithful
-    items = element.schema if required else element.schema.as_optional()
-    unchanged = None if wire_type.is_domain else _unchanged(name, options)
+    items = items if required else items.as_optional()
+    bare = wire_type.is_domain and not options.faithful
+    unchanged = None if bare else _unchanged(name, options)
     return TypeRule(array_of(items), convert_array, b"[]", unchanged)
 
 
@@ -124,8 +128,9 @@ def _of_text(text_of: Text, convert: Convert) -> Convert:
     return lambda value: convert(text_of(value))
 
 
-def _of_numbers(convert: Convert) -> Convert:
+def _without_nan(convert: Convert) -> Convert:
     """Return the converter that gives up at NaN and infinity, as Debezium does."""
+    # Nothing else in the text of such an array has an "a" or a "y".
     return lambda value: None if b"a" in value or b"y" in value else convert(value)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -307,13 +306,13 @@ class UnwrappedFormatter(DebeziumFormatter):
         row = event.after if event.op != "d" else event.before
         if self._route is None or row is None:
             return event.table.topic
+        if self._options.types.faithful and self._route in row.missing:
+            return event.table.topic
         rows = event.table.plain_rows
         if event.op != "d" and self._copies(dropped):
             rows = event.table.filled_rows
-        topic = json.loads(_column(rows, row, self._route))
-        if not isinstance(topic, str) or not topic.strip():
-            return event.table.topic
-        return topic_name(topic.strip())
+        topic = rows.text(self._route, row.raw)
+        return topic_name(topic.strip()) if topic.strip() else event.table.topic
 
     def _differences(self, event: _Event) -> tuple[Sequence[str], Sequence[str]]:
         """Return the names of the fields that an update has changed, and of the others."""
@@ -351,7 +350,8 @@ class UnwrappedFormatter(DebeziumFormatter):
             return b"null" if block is None else block.field(added.field)
         if added.struct:
             row = event.before if added.struct == "before" else event.after
-            return b"null" if row is None else _column(event.table.plain_rows, row, added.field)
+            rows = event.table.plain_rows
+            return b"null" if row is None else rows.value(added.field, row.raw) or b"null"
         return json_text(event.op) if added.field == "op" else added.clock(event.now)
 
 
@@ -384,11 +384,3 @@ def _added_schema(added: AddedField, event: _Event) -> ConnectSchema | None:
             if row_format.columns[i].field == added.field:
                 return evolve(schema, optional=True, default=None)
     return added.schema(row_format)
-
-
-def _column(row_format: RowFormat, row: Row, field: str) -> bytes:
-    values = row_format.values(row.raw)
-    for column, value in zip(row_format.columns, values, strict=True):
-        if column.field == field:
-            return b"null" if value is None else value
-    return b"null"

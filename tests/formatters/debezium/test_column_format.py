@@ -155,6 +155,8 @@ class TestWhatStandsForAValue:
     def test_a_generated_columns_expression_counts_as_a_default(self) -> None:
         found = _format(column("c", "int4"), defaults={"c": "5"}, generated=["c"])
         assert (found.null, found.schema.default) == (b"5", b"5")
+        faithful = _format(column("c", "int4"), FAITHFUL, defaults={"c": "5"}, generated=["c"])
+        assert (faithful.null, faithful.schema.default) == (b"null", None)
 
     def test_a_domain_has_no_default(self) -> None:
         made = column("c", "numeric", oid=16402)

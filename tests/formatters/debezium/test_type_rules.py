@@ -66,6 +66,13 @@ def test_what_is_no_array_has_its_own_rule(name: str, value: bytes) -> None:
         assert converted(rule, value) == converted(expected, value)
 
 
+def test_an_enum_is_one_whatever_it_is_called() -> None:
+    for name in ("box", "money", "bit", "int4"):
+        mood = WireType(name, -1, "e", is_array=True, labels=("a", "b"))
+        for options in (DEFAULT, FAITHFUL):
+            assert converted(_rule(mood, options), b"{a,b}") == b'["a","b"]'
+
+
 def test_a_name_that_must_not_be_null_is_written() -> None:
     # Debezium stops there.
     wire_type = WireType("name", -1, "b")
@@ -150,6 +157,14 @@ def test_modes(options: dict[str, Any], name: str, wire: bytes, expected: bytes)
         ("date", b"{1582-10-10}", b"[-141422]", b"[-141432]"),
         ("date", b'{"0044-03-15 BC"}', b"[-703383]", b"[-735160]"),
         ("ltree", b"{a,NULL}", None, b'["a",null]'),
+        ("numeric", b"{1,NaN}", None, b'[{"scale":0,"value":"AQ=="},null]'),
+        ("int2vector", b'{"1 2",3}', None, b"[[1,2],[3]]"),
+        (
+            "sparsevec",
+            b'{"{40000:2}/50000"}',
+            None,
+            b'[{"dimensions":50000,"vector":[[40000,2.0]]}]',
+        ),
     ],
 )
 def test_faithful_is_true_to_the_value(

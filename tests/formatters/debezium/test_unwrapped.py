@@ -127,6 +127,7 @@ def test_a_table_without_columns() -> None:
     empty = relation()
     change = Insert(900, TRANSACTION, 1, empty, Row(empty, ()))
     assert _values(_formatter(), change) == []
+    assert _values(_formatter(), SnapshotRead(900, None, 0, empty, Row(empty, ()))) == []
     assert _values(_formatter(faithful=True), change) == [b"{}"]
     rewrite = _formatter(faithful=True, delete_tombstone_handling_mode="rewrite")
     assert _values(rewrite, change) == [b'{"__deleted":"false"}']
@@ -439,6 +440,7 @@ class TestTopic:
 
     def test_other_columns(self) -> None:
         assert self._topic(b"x", route_by_field="n") == "dbz.public.t"
+        assert self._topic(UNCHANGED, faithful=True) == "dbz.public.t"
         assert self._topic(b"x", route_by_field="nothing") == "dbz.public.t"
         assert self._topic(b"x", route_by_field="") == "dbz.public.t"
 
