@@ -9,7 +9,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks import backlog
-from pglogical_cdc.events import Change, ChangeAssembler
+from pglogical_cdc.events import Change, ChangeAssembler, Insert, Update
 from pglogical_cdc.formatters import (
     DebeziumFormatter,
     DmsFormatter,
@@ -88,6 +88,21 @@ def test_decode_all_columns(benchmark: BenchmarkFixture, payloads: list[bytes]) 
 )
 def test_format(benchmark: BenchmarkFixture, payloads: list[bytes], formatter: Formatter) -> None:
     changes = _assemble(_parse(payloads))
+
+    def run() -> int:
+        return sum(len(formatter.format(change)) for change in changes)
+
+    assert benchmark(run) == ROWS
+
+
+def test_format_updates(benchmark: BenchmarkFixture, payloads: list[bytes]) -> None:
+    """Updates with the whole old row, whose keys are compared."""
+    formatter = DebeziumFormatter(topic_prefix="bench")
+    changes = [
+        Update(change.wal_start, change.transaction, 1, change.relation, change.after, change.after)
+        for change in _assemble(_parse(payloads))
+        if isinstance(change, Insert)
+    ]
 
     def run() -> int:
         return sum(len(formatter.format(change)) for change in changes)

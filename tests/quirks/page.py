@@ -70,7 +70,8 @@ Where the records of Debezium cannot be had, or have nothing that a consumer cou
   next schema.
 - **Topics of `route_by_field`** that Kafka does not allow. Debezium fails to send them; here they
   have `_` for such characters.
-- **The connector's clock**: `ts_ms`, `ts_us` and `ts_ns` of the envelope, not those of `source`.
+- **The connector's clock**: `ts_ms`, `ts_us` and `ts_ns` of the envelope. Those of `source` are the
+  server's, but for messages outside transactions before the first commit, which have no time.
 
 What else is worth knowing:
 

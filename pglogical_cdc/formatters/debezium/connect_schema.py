@@ -96,6 +96,10 @@ class ConnectSchema:
             members.append(b'"field":%b' % json_text(field))
         return b"{%b}" % b",".join(members)
 
+    def head(self) -> bytes:
+        """Return what JsonConverter writes before a payload; a brace comes after it."""
+        return b'{"schema":%b,"payload":' % self.json()
+
     def as_optional(self) -> ConnectSchema:
         """Return the same schema, of values that may be null."""
         return evolve(self, optional=True)

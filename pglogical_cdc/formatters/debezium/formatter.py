@@ -23,16 +23,7 @@ from pglogical_cdc.events import (
     Update,
 )
 from pglogical_cdc.formatters.base import Record
-from pglogical_cdc.formatters.debezium.connect_schema import ConnectSchema
-from pglogical_cdc.formatters.debezium.envelope import (
-    HEARTBEAT_KEY_SCHEMA,
-    HEARTBEAT_SCHEMA,
-    MESSAGE_KEY_SCHEMA,
-    TRANSACTION_KEY_SCHEMA,
-    TRANSACTION_SCHEMA,
-    message_schema,
-)
-from pglogical_cdc.formatters.debezium.names import AdjustmentMode, topic_name
+from pglogical_cdc.formatters.debezium.names import AdjustmentMode
 from pglogical_cdc.formatters.debezium.options import (
     DecimalMode,
     HstoreMode,
@@ -45,10 +36,11 @@ from pglogical_cdc.formatters.debezium.options import (
     skipped_letters,
 )
 from pglogical_cdc.formatters.debezium.source import Sources
-from pglogical_cdc.formatters.debezium.table import TableFormat, schema_head
+from pglogical_cdc.formatters.debezium.stream_records import StreamRecords
+from pglogical_cdc.formatters.debezium.table import TableFormat
 from pglogical_cdc.formatters.debezium.transaction import TransactionBlock, TransactionOrder
 from pglogical_cdc.formatters.option_check import check_option, check_text
-from pglogical_cdc.formatters.wire.binary import BinaryMode, bytes_json
+from pglogical_cdc.formatters.wire.binary import BinaryMode
 from pglogical_cdc.formatters.wire.json_text import json_text
 from pglogical_cdc.formatters.wire.numbers import DecimalFormat
 from pglogical_cdc.name_patterns import NamePatterns
@@ -59,7 +51,6 @@ Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 
 _NO_TRANSACTION: Final = b',"transaction":null'
 _OPERATIONS: Final = {op: b',"op":"%b","ts_ms":' % op.encode() for op in "rcudt"}
-_NO_TABLE: Final = b',"schema":"","table":""'
 
 
 class DebeziumFormatter:
@@ -230,7 +221,6 @@ class DebeziumFormatter:
             prefix=topic_prefix,
             delimiter=topic_delimiter,
         )
-        self._prefix = topic_prefix
         self._tombstones = tombstones_on_delete
         self._skipped = skipped_letters(skipped_operations)
         self._skip_unchanged = skip_messages_without_change
@@ -245,19 +235,16 @@ class DebeziumFormatter:
             ),
         )
         self._context = context if extended_headers_enabled else ()
-        # Whatever the delimiter is.
-        self._message_topic = topic_name(topic_prefix, "message")
-        self._transaction_topic = topic_name(
-            topic_prefix, topic_transaction, delimiter=topic_delimiter
-        )
-        self._heartbeat_topic = topic_name(
-            topic_heartbeat_prefix, topic_prefix, delimiter=topic_delimiter
+        self._stream_records = StreamRecords(
+            prefix=topic_prefix,
+            delimiter=topic_delimiter,
+            topic_transaction=topic_transaction,
+            topic_heartbeat_prefix=topic_heartbeat_prefix,
+            schemas=schemas_enable,
+            binary=binary_handling_mode,
         )
         self._metadata = provide_transaction_metadata
         self._order = self._new_order(None)
-        self._message_head = b""
-        if schemas_enable:
-            self._message_head = schema_head(message_schema(binary_handling_mode))
         self._tables: dict[int, TableFormat] = {}
         self._sources = Sources(
             topic_prefix, database, clock, marks_stream=replace_null_with_default or faithful
@@ -292,7 +279,7 @@ class DebeziumFormatter:
             return ()
         order = self._order_of(transaction)
         lsn = transaction.commit_lsn if transaction.begin_lsn is None else transaction.begin_lsn
-        return self._mark(*order.begin(lsn))
+        return (self._stream_records.transaction_mark(*order.begin(lsn)),)
 
     def commit(
         self, transaction: Transaction, counts: Mapping[tuple[str, str], int]
@@ -306,28 +293,11 @@ class DebeziumFormatter:
             return ()
         order = self._order_of(transaction)
         lsn = transaction.commit_lsn if transaction.end_lsn is None else transaction.end_lsn
-        return self._mark(*order.end(lsn))
-
-    def _mark(self, key: bytes, value: bytes) -> Sequence[Record]:
-        return (
-            Record(
-                self._transaction_topic,
-                self._with_schema(TRANSACTION_KEY_SCHEMA, key),
-                self._with_schema(TRANSACTION_SCHEMA, value),
-            ),
-        )
+        return (self._stream_records.transaction_mark(*order.end(lsn)),)
 
     def heartbeat(self, time: int) -> Sequence[Record]:
         """Return Debezium's heartbeat record, to be sent as often as the caller likes."""
-        key = b'{"serverName":%b}' % json_text(self._prefix)
-        value = b'{"ts_ms":%d}' % (time // 1_000_000)
-        return (
-            Record(
-                self._heartbeat_topic,
-                self._with_schema(HEARTBEAT_KEY_SCHEMA, key),
-                self._with_schema(HEARTBEAT_SCHEMA, value),
-            ),
-        )
+        return (self._stream_records.heartbeat(time),)
 
     def row_key(self, relation: Relation, raw: Sequence[RawValue]) -> bytes | None:
         """Return the key of the records of a row, for `Tombstones`.
@@ -344,12 +314,9 @@ class DebeziumFormatter:
             table = self._new_table(relation)
         return table.row_key(Row(relation, raw))
 
-    def _with_schema(self, schema: ConnectSchema, payload: bytes) -> bytes:
-        return schema_head(schema) + payload + b"}" if self._options.schemas else payload
-
     def _new_order(self, transaction: Transaction | None) -> TransactionOrder:
         return TransactionOrder(
-            transaction, self._message_topic, faithful=self._options.types.faithful
+            transaction, self._stream_records.message_topic, faithful=self._options.types.faithful
         )
 
     def _order_of(self, transaction: Transaction) -> TransactionOrder:
@@ -478,24 +445,11 @@ class DebeziumFormatter:
         return self._order_of(transaction).next_of(table.collection, change.wal_start)
 
     def _message(self, change: LogicalMessage) -> Sequence[Record]:
-        transaction = change.transaction
-        block = b"null"
+        transaction, block = change.transaction, None
         if self._metadata and transaction is not None:
-            block = self._order_of(transaction).next_message(change.wal_start).json()
-        payload = (
-            b'{"op":"m","ts_ms":%d,"source":%b,"transaction":%b,'
-            b'"message":{"prefix":%b,"content":%b}}'
-        ) % (
-            self._clock() // 1_000_000,
-            b"".join(self._sources.of_message(change).parts(_NO_TABLE, change.wal_start)),
-            block,
-            json_text(change.prefix),
-            bytes_json(change.content, self._options.types.binary),
-        )
-        if self._message_head:
-            payload = self._message_head + payload + b"}"
-        key = self._with_schema(MESSAGE_KEY_SCHEMA, b'{"prefix":%b}' % json_text(change.prefix))
-        return (Record(self._message_topic, key, payload, (), change.position),)
+            block = self._order_of(transaction).next_message(change.wal_start)
+        source = self._sources.of_message(change)
+        return (self._stream_records.message(change, source, block, self._clock()),)
 
     def _schema(self, change: Change) -> Sequence[Record]:
         return ()

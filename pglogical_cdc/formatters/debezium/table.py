@@ -22,16 +22,11 @@ from pglogical_cdc.formatters.debezium.options import TableOptions
 from pglogical_cdc.formatters.debezium.row_format import Deviations, RowFormat
 from pglogical_cdc.formatters.wire.json_text import json_text
 
-__all__ = ("TableFormat", "schema_head")
+__all__ = ("TableFormat",)
 
 
 _HEADS: Final = 64
 """How many schemas of one table are kept."""
-
-
-def schema_head(schema: ConnectSchema) -> bytes:
-    """Return what JsonConverter writes before a payload; a brace comes after it."""
-    return b'{"schema":%b,"payload":' % schema.json()
 
 
 class TableFormat:
@@ -151,7 +146,7 @@ class TableFormat:
             if len(self._heads) >= _HEADS:
                 # Rows that each deviate in other columns would fill the memory.
                 self._heads.clear()
-            head = self._heads[key] = schema_head(schema())
+            head = self._heads[key] = schema().head()
         return head
 
     # -- keys
@@ -179,7 +174,11 @@ class TableFormat:
 
     def has_other_key(self, before: Row, after: Row) -> bool:
         """Tell whether two rows have keys and these differ."""
-        return not self.plain_keys.is_same(before.base.raw, after.base.raw)
+        old, new = before.base.raw, after.base.raw
+        for position in self._key_positions:
+            if old[position] != new[position]:
+                return not self.plain_keys.is_same(old, new)
+        return False
 
     def key_record(self, key: bytes | None, row: Row) -> bytes | None:
         """Return the key of a record: a key as `key` made it, beside its schema if asked for."""

@@ -69,14 +69,14 @@ def type_rule(wire_type: WireType, options: TypeOptions, *, not_null: bool) -> T
             return rule
         return _unknown_array(wire_type, rule, options, not_null=not_null)
     if not wire_type.is_array:
-        return _as_required(wire_type, rule, options) if not_null else rule
+        return _as_required(wire_type, rule) if not_null else rule
     if name == "bit" and not (options.faithful or not_null):
         # Debezium takes the column for a single bit string and finds no value for it.
         return TypeRule(rule.schema, withheld, rule.zero)
     return _array(wire_type, rule, options, not_null=not_null)
 
 
-def _as_required(wire_type: WireType, rule: TypeRule, options: TypeOptions) -> TypeRule:
+def _as_required(wire_type: WireType, rule: TypeRule) -> TypeRule:
     # A name is lost when it streams, and where it must not be NULL Debezium stops for that: here
     # it is written.
     if wire_type.name == "name" and wire_type.kind == "b":

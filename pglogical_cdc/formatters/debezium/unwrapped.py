@@ -227,7 +227,9 @@ class UnwrappedFormatter(DebeziumFormatter):
         if event.op == "d" and self._mode not in _REWRITE:
             if self._mode == "delete-to-tombstone":
                 return None
-            return self._with_schema(table.row_format.schema(), b"null")
+            if not self._options.schemas:
+                return b"null"
+            return table.head("no row", table.row_format.schema) + b"null}"
         row = event.after if event.op != "d" else event.before
         assert row is not None
         added = self._added(event)
@@ -277,7 +279,8 @@ class UnwrappedFormatter(DebeziumFormatter):
     def _object(self, row_format: RowFormat, fields: Sequence[_Field]) -> bytes:
         members = [b"%b:%b" % (json_text(each.name), each.value) for each in fields]
         schema = _struct(row_format, *((each.name, each.schema) for each in fields))
-        return self._with_schema(schema, b"{%b}" % b",".join(members))
+        payload = b"{%b}" % b",".join(members)
+        return schema.head() + payload + b"}" if self._options.schemas else payload
 
     def _kept(self, fields: list[_Field], dropped: Sequence[str]) -> list[_Field]:
         return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ _PAYLOAD: Final = ',"payload":'
 _RECENT: Final = 256
 """How many heads are remembered: those of the tables that a consumer reads in turns."""
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _JSON_TYPES: Final[Mapping[type, str]] = {
     type(None): "null",
     bool: "a boolean",
@@ -31,7 +33,7 @@ _JSON_TYPES: Final[Mapping[type, str]] = {
 
 def is_text(text: str) -> bool:
     """Tell whether a string of JSON can be encoded: an escape may be half a surrogate pair."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return text.isascii() or _SURROGATE.search(text) is None
 
 
 def json_type(value: object) -> str:

@@ -157,8 +157,9 @@ class DebeziumParser:
             known = self._tables.known(name)
             key_shape = None if known is None else known.key
         table = self._tables.table(name, shape, key_shape)
-        transaction = self._transaction_of(event)
-        start, order, relation = event.lsn, _ordinal(event), table.relation
+        previous = event.previous_end_lsn
+        transaction = self._transaction_of(event, previous)
+        start, order, relation = event.lsn, _ordinal(event, previous), table.relation
         row = functools.partial(self._row, event, table, key)
         if event.op == "c":
             return Insert(start, transaction, order, relation, row("after"))
@@ -207,11 +208,12 @@ class DebeziumParser:
         prefix, content = message.get("prefix"), message.get("content")
         if not isinstance(prefix, str) or not isinstance(content, str):
             raise not_debezium("prefix and content as strings in message", "something else")
+        previous = event.previous_end_lsn
         try:
             return LogicalMessage(
                 event.lsn,
-                self._transaction_of(event),
-                _ordinal(event),
+                self._transaction_of(event, previous),
+                _ordinal(event, previous),
                 prefix,
                 self._bytes(content),
                 event.text("db"),
@@ -228,11 +230,10 @@ class DebeziumParser:
         altchars = b"-_" if self._binary == "base64-url-safe" else None
         return base64.b64decode(content, altchars, validate=True)
 
-    def _transaction_of(self, event: Envelope) -> Transaction | None:
+    def _transaction_of(self, event: Envelope, previous: LSN | None) -> Transaction | None:
         xid = event.xid
         if xid is None:
             return None
-        previous = event.previous_end_lsn
         commit = event.lsn if previous is None else previous
         last = self._transaction
         if last is None or (last.xid, last.commit_lsn) != (xid, commit):
@@ -248,9 +249,9 @@ class DebeziumParser:
         return last
 
 
-def _ordinal(event: Envelope) -> int:
+def _ordinal(event: Envelope, previous: LSN | None) -> int:
     """Return what orders an event in its transaction."""
-    if event.total_order or event.op == "r" or event.previous_end_lsn is None:
+    if event.total_order or event.op == "r" or previous is None:
         return event.total_order
     return event.lsn
 

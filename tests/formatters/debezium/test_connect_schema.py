@@ -123,3 +123,7 @@ def test_equal_schemas_are_one_key() -> None:
     made = {array_of(semantic("int32", "io.debezium.time.Date")): 1}
     assert made[array_of(semantic("int32", "io.debezium.time.Date"))] == 1
     assert array_of(INT32) not in made
+
+
+def test_head() -> None:
+    assert INT32.head() + b"7}" == b'{"schema":{"type":"int32","optional":false},"payload":7}'

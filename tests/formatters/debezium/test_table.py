@@ -22,7 +22,7 @@ from pglogical_cdc.events import (
 )
 from pglogical_cdc.formatters.debezium.connect_schema import INT32, STRING, struct
 from pglogical_cdc.formatters.debezium.options import TableOptions, TypeOptions, message_keys
-from pglogical_cdc.formatters.debezium.table import TableFormat, schema_head
+from pglogical_cdc.formatters.debezium.table import TableFormat
 from pglogical_cdc.protocol import BinaryValue
 from tests.formatters.debezium.columns import tables
 from tests.formatters.debezium.test_scalar_rules import UNKNOWN
@@ -39,11 +39,6 @@ def _row(table: TableFormat, *raw: RawValue) -> bytes:
 
 def _key(table: TableFormat, *raw: RawValue) -> bytes | None:
     return table.key(Row(table.relation, raw))
-
-
-def test_schema_head() -> None:
-    payload = schema_head(INT32) + b"7}"
-    assert payload == b'{"schema":{"type":"int32","optional":false},"payload":7}'
 
 
 class TestNames:
