@@ -51,6 +51,9 @@ from pglogical_cdc.events import (
     Update,
 )
 from pglogical_cdc.formatters import (
+    BeforeImage,
+    BeforeImageColumns,
+    ControlRecord,
     DebeziumFormatter,
     DmsFormatter,
     Formatter,
@@ -107,9 +110,12 @@ __all__ = (
     # formats
     "Formatter",
     "Record",
+    "ControlRecord",
     "DebeziumFormatter",
     "UnwrappedFormatter",
     "DmsFormatter",
+    "BeforeImage",
+    "BeforeImageColumns",
     "Tombstones",
     "parse_debezium",
     "DebeziumParser",

@@ -25,7 +25,8 @@ _ALLOWED: Final[dict[str, set[str]]] = {
     "postgres": BASE | {"events", "protocol"},
     "parsers": BASE | {"postgres", "formatters", "events"},
     "replication": BASE | {"postgres", "events", "protocol"},
-    "sinks": BASE | {"formatters", "events"},
+    "handlers": BASE | {"events"},
+    "sinks": BASE | {"formatters", "handlers", "events"},
     "pipeline": BASE | {"replication", "formatters", "sinks", "events"},
 }
 _MAY_IMPORT_ALL: Final = {"__init__", "__main__", "cli"}

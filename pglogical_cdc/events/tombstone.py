@@ -18,7 +18,12 @@ class Tombstone:
 
     key: Mapping[str, object] | None
     """What identified the row, by column; None if the record has no key."""
+    schema: str | None = None
+    """Schema of the table, where the record's key tells it."""
+    table: str | None = None
+    """Name of the table, where the record's key tells it."""
 
     def __repr__(self) -> str:
+        name = "" if self.table is None else f" {self.schema}.{self.table}"
         names = "no key" if self.key is None else ", ".join(self.key)
-        return f"<Tombstone: {names}>"
+        return f"<Tombstone{name}: {names}>"

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from pglogical_cdc._attrs import record
 from pglogical_cdc.events import Change, Position, Transaction
 
-__all__ = ("Formatter", "Record")
+__all__ = ("ControlRecord", "Formatter", "Record")
 
 
 @record
@@ -26,6 +26,15 @@ class Record:
     def __repr__(self) -> str:
         kind = "tombstone" if self.value is None else f"{len(self.value)} bytes"
         return f"<Record for {self.topic} at {self.position}: {kind}>"
+
+
+@record(repr=False)
+class ControlRecord(Record):
+    """A record that tells of a table, not of a row of it.
+
+    It may come before the record of a row, out of the same change. In a compacted topic its key
+    must not be that of a row.
+    """
 
 
 @runtime_checkable

@@ -27,7 +27,7 @@ from pglogical_cdc.events import (
     Update,
     base_type,
 )
-from pglogical_cdc.formatters.base import Formatter, Record
+from pglogical_cdc.formatters.base import ControlRecord, Formatter, Record
 from pglogical_cdc.formatters.option_check import check_option
 from pglogical_cdc.formatters.wire.binary_form import binary_form_error
 
@@ -74,8 +74,8 @@ class Tombstones:
     none where it writes nothing at all for a delete: the topic is not known then.
 
     The keys of all records of rows identify the row. Records that belong to no row (transaction
-    marks, heartbeats, messages, a truncate, if the format has them) stay as they are; note that a
-    compacted topic does not forget the rows of a truncated table.
+    marks, heartbeats, messages, a truncate, a `ControlRecord`, if the format has them) stay as they
+    are; note that a compacted topic does not forget the rows of a truncated table.
 
     With ``key="json"`` a key is ``{"schema":...,"table":...,<column>:<value>,...}``: the columns of
     the primary key in its order, or those of the replica identity's index where the server does
@@ -122,8 +122,17 @@ class Tombstones:
             ConfigurationError: nothing identifies the rows of the table.
         """
         records = self._formatter.format(change)
-        if not records or not isinstance(change, (Insert, Update, Delete, SnapshotRead)):
+        if not isinstance(change, (Insert, Update, Delete, SnapshotRead)):
             return records
+        controls = [each for each in records if isinstance(each, ControlRecord)]
+        rows = records[len(controls) :]  # they come after what tells of their table
+        if not rows:
+            return records
+        return [*controls, *self._of_row(rows, change)] if controls else self._of_row(rows, change)
+
+    def _of_row(
+        self, records: Sequence[Record], change: Insert | Update | Delete | SnapshotRead
+    ) -> Sequence[Record]:
         relation = change.relation.base or change.relation
         key = self._keys.get(relation.oid)
         if key is None or key.relation is not relation:

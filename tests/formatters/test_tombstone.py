@@ -357,6 +357,30 @@ def test_dms_primary_keys_that_are_ambiguous() -> None:
         tombstones.format(feed.insert(1, "x.y", "z"))
 
 
+@pytest.mark.parametrize("key", ["json", "formatter"])
+def test_control_records_keep_their_keys_and_give_no_tombstone(key: Any) -> None:
+    dms = DmsFormatter(
+        partition_key="primary-key",
+        partition_include_schema_table=True,
+        include_control_details=True,
+        include_table_alter_operations=True,
+        on_truncate="control",
+    )
+    feed, tombstones = orders(), Tombstones(dms, key=key)
+    row = {"json": b'{"schema":"public","table":"orders","id":1}', "formatter": b"public.orders.1"}
+    control = b"pglogical-cdc.public.orders"
+    gone = tombstones.format(feed.delete(1, key=["1", None]))
+    assert [(record.key, record.value is None) for record in gone] == [
+        (control, False),
+        (row[key], False),
+        (row[key], True),
+    ]
+    (altered,) = feed.table(1, "public", "orders", [("id", INT4)], key=["id"])
+    assert [record.key for record in tombstones.format(altered)] == [control]
+    (truncate,) = feed.send(wire.truncate([1]))
+    assert [record.key for record in tombstones.format(truncate)] == [control]
+
+
 def test_another_kind_of_key_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="'json' or 'formatter', not 'row'"):
         Tombstones(PlainFormatter(), key="row")  # type: ignore[arg-type]

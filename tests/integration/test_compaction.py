@@ -1,16 +1,24 @@
-"""What Debezium's records say, one after the other, is the table."""
+"""What the records say, one after the other, is the table."""
 
 from __future__ import annotations
 
 import json
 import random
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, Final
 
 import psycopg
 import pytest
 
-from pglogical_cdc import Change, DebeziumFormatter, Record, UnwrappedFormatter
+from pglogical_cdc import (
+    Change,
+    DebeziumFormatter,
+    DmsFormatter,
+    Record,
+    Tombstones,
+    UnwrappedFormatter,
+)
 from pglogical_cdc.formatters.debezium.unwrapped import DeleteTombstoneMode
 from tests.golden.comparison import formatted
 from tests.reading import make_slot, read
@@ -138,3 +146,83 @@ def test_the_records_of_a_table_are_the_table(
     for mode in modes:
         formatter = UnwrappedFormatter(topic_prefix="dbz", delete_tombstone_handling_mode=mode)
         assert _folded(formatted(changes, formatter), unwrapped=True) == content
+
+
+def test_ten_thousand_records_of_dms_are_the_table(database: Database, slot_name: str) -> None:
+    """The keys of DMS alone would let a compacted topic keep one row of each table."""
+    make_slot(
+        database,
+        slot_name,
+        "CREATE TABLE accounts (region text, id int, balance numeric, note text, open bool,"
+        " seen timestamptz, PRIMARY KEY (id, region))",
+    )
+    _ten_thousand_changes(database, random.Random(4))
+    formatter = DmsFormatter(message_format="json-unformatted", include_null_and_empty=True)
+    records = formatted(read(database, slot_name), Tombstones(formatter))
+    assert sum(record.value is not None for record in records) == 10_000
+
+    kept: dict[bytes, dict[str, object]] = {}
+    for record in records:
+        assert record.key is not None
+        if record.value is None:
+            del kept[record.key]
+        else:
+            kept[record.key] = json.loads(record.value, parse_float=Decimal)["data"]
+
+    rows = database.execute(
+        "SELECT region, id, balance, note, open,"
+        """ to_char(seen AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM accounts"""
+    )
+    content = {
+        json.dumps(
+            {"schema": "public", "table": "accounts", "id": row[1], "region": row[0]},
+            separators=(",", ":"),
+            ensure_ascii=False,
+        ).encode(): dict(zip(("region", "id", "balance", "note", "open", "seen"), row, strict=True))
+        for row in rows
+    }
+    assert len(content) > 30
+    assert kept == content
+
+
+def _ten_thousand_changes(database: Database, r: random.Random) -> None:
+    """Insert, update, move and delete rows of a hundred keys, in transactions of all sizes."""
+    keys = [(region, number) for region in ("eu", "é😀", "a.b", '"') for number in range(25)]
+    here: set[tuple[str, int]] = set()
+
+    def values() -> tuple[object, ...]:
+        return (
+            r.choice([None, Decimal(r.randint(-(10**30), 10**30)).scaleb(-r.randint(0, 12))]),
+            r.choice([None, "", "x" * r.randint(1, 40), "\t\n\\\x01", "😀 é"]),
+            r.choice([None, True, False]),
+            r.choice([None, f"20{r.randint(10, 30)}-03-04 05:06:07.{r.randint(0, 999999):06d}+02"]),
+        )
+
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        for _ in range(10_000):
+            key = r.choice(keys)
+            if key not in here:
+                cursor.execute("INSERT INTO accounts VALUES (%s,%s,%s,%s,%s,%s)", [*key, *values()])
+                here.add(key)
+            elif r.random() < 0.3:
+                cursor.execute("DELETE FROM accounts WHERE (region, id) = (%s,%s)", key)
+                here.remove(key)
+            elif r.random() < 0.3 and (free := [each for each in keys if each not in here]):
+                other = r.choice(free)
+                cursor.execute(
+                    "UPDATE accounts SET (region, id) = (%s,%s) WHERE (region, id) = (%s,%s)",
+                    [*other, *key],
+                )
+                here.remove(key)
+                here.add(other)
+            else:
+                cursor.execute(
+                    "UPDATE accounts SET (balance, note, open, seen) = (%s,%s,%s,%s)"
+                    " WHERE (region, id) = (%s,%s)",
+                    [*values(), *key],
+                )
+            if r.random() < 0.02:
+                cursor.execute("COMMIT")
+                cursor.execute("BEGIN")
+        cursor.execute("COMMIT")

@@ -2,16 +2,14 @@
 
 Envelope, order of the fields, layout and keys follow the DMS user guide ("Using Apache Kafka as a
 target", "Using Amazon Kinesis Data Streams as a target") and captured messages of a PostgreSQL
-source; the values are in `dms_values`. Not verified against AWS: what joins the parts of a
-composite key (``.``), and what the parts of ``stream-position`` count.
+source. What neither of them tells is named in the docstring of `DmsFormatter`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal, TypeAlias, get_args
 
-from pglogical_cdc._attrs import record
-from pglogical_cdc.absent import Absent
 from pglogical_cdc.clock import time_ns
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import (
@@ -22,23 +20,26 @@ from pglogical_cdc.events import (
     Relation,
     Row,
     RowChange,
+    SchemaChange,
     SnapshotRead,
     Transaction,
+    Truncate,
     Update,
 )
-from pglogical_cdc.formatters.base import Record
-from pglogical_cdc.formatters.dms.layout import LAYOUTS, timestamp
-from pglogical_cdc.formatters.dms.values import Render, ValueOptions, quoted, renderer
-from pglogical_cdc.formatters.option_check import check_option
-from pglogical_cdc.formatters.wire.binary_form import binary_form_error
+from pglogical_cdc.formatters.base import ControlRecord, Record
+from pglogical_cdc.formatters.dms.control import Control, Controls
+from pglogical_cdc.formatters.dms.layout import LAYOUTS, Json, quoted, timestamp
+from pglogical_cdc.formatters.dms.partition import PartitionKey, PartitionKeys
+from pglogical_cdc.formatters.dms.settings import BeforeImage, BeforeImageColumns
+from pglogical_cdc.formatters.dms.table import Table, TableOptions, Tables
+from pglogical_cdc.formatters.dms.transaction_details import TransactionDetails
+from pglogical_cdc.formatters.dms.values import ValueOptions
+from pglogical_cdc.formatters.option_check import check_option, check_text
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-__all__ = ("DmsFormatter", "MessageFormat", "PartitionKey")
+__all__ = ("DmsFormatter", "MessageFormat", "OnTruncate", "PartitionKey")
 
 MessageFormat: TypeAlias = Literal["json", "json-unformatted"]
-PartitionKey: TypeAlias = Literal["schema-table", "primary-key", "transaction-id"]
+OnTruncate: TypeAlias = Literal["skip", "control"]
 
 _OPERATIONS: Final[Mapping[type[Change], str]] = {
     Insert: "insert",
@@ -48,34 +49,43 @@ _OPERATIONS: Final[Mapping[type[Change], str]] = {
 }
 
 
-@record
-class _Table:
-    """What is the same for all records of a relation version."""
-
-    relation: Relation
-    topic: str
-    names: tuple[str, ...]
-    """Each column's name as JSON, with its colon."""
-    renders: tuple[Render, ...]
-    schema_table: str
-    """The partition key of that type."""
-    metadata: tuple[str, str]
-    """``schema-name`` and ``table-name``."""
-
-
 class DmsFormatter:
-    """Writes data records: ``load`` for rows of a snapshot, ``insert``, ``update``, ``delete``.
+    """Writes data records (``load``, ``insert``, ``update``, ``delete``) and control records.
 
-    The options have the names and the meaning of AWS's endpoint settings, with these defaults that
-    are not AWS's, so that values stay exact: `use_large_integer_value` and
-    `map_boolean_as_boolean`. As with AWS a truncate, a logical message and a changed table give no
-    record.
+    The options have the names and the meaning of AWS's endpoint and task settings.
 
     ``data`` of an insert, load or update is the new row, of a delete what the server sent of the
-    old row. NULL columns are left out, or written as null with `include_null_and_empty`. So is what
-    a delete's old row does not have; a TOASTed value that an update did not touch is always left
-    out, because it is not NULL. (AWS reads it from the table.) Empty strings are always written.
-    NaN and infinite numbers become null. Bytes that are not UTF-8 become U+FFFD.
+    old row. NULL columns are left out, or written as null with `include_null_and_empty`; so is what
+    a delete's old row does not have. Empty strings are always written. **A TOASTed value that an
+    update did not touch is always left out**, because it is not NULL and the server does not send
+    it. AWS reads it from the table; so does a reader with ``reselect=True``.
+
+    Exact by default where AWS is not; each can be switched to AWS's way:
+
+    - `use_large_integer_value`, `map_boolean_as_boolean`, `exact_numeric` are True;
+    - `lobs_without_primary_key` is True: AWS leaves LOB columns out of tables without primary key.
+
+    What the format cannot carry: NaN and infinite numbers become null; bytes that are not UTF-8
+    become U+FFFD; whether a column that an update leaves out is NULL or was not sent, unless
+    `include_null_and_empty` writes NULL.
+
+    **Control records** come before the record of the change that shows what they tell, also after
+    the reader was restarted, as long as the formatter is the same. ``create-table`` comes with
+    `include_control_details` when a table is seen for the first time. With
+    `include_table_alter_operations` come ``rename-table``, ``drop-column``, ``rename-column``
+    (where the number of the column in the catalog proves it; else one was dropped and another
+    added), ``column-type-change``, ``add-column``; and ``drop-table`` with ``create-table`` when
+    another table has taken the name of one: logical decoding does not tell that a table was
+    dropped. DMS's tables of its own (``awsdms_status`` and others) are not imitated.
+
+    Not verified against AWS, because neither documentation nor public samples tell: the bodies of
+    control records other than ``create-table`` and ``drop-table`` (here the ``table-def`` of the
+    new version, with ``column-name``, ``old-column-name``, ``old-schema-name`` and
+    ``old-table-name`` beside it); the names TIME, BYTES and NUMERIC in a ``table-def``; what the
+    parts of ``stream-position`` count (here the messages of pgoutput); ``prev-`` fields inside a
+    transaction (here those of the record before); what a ``BI_`` column has in other operations
+    than updates (here NULL); values that `dms.values` names; and what these options switch:
+    `primary_key_separator`, `upper_hex`, `numeric_as_string`, `non_finite_as_string`.
 
     Values must come as text: of a reader with ``binary=False``.
 
@@ -88,19 +98,35 @@ class DmsFormatter:
             writes.
         include_partition_value: write ``partition-key-value`` for keys that are not schema-table.
         partition_include_schema_table: put schema and table before the primary key's value.
+        include_table_alter_operations: write control records for changes of tables.
+        include_control_details: write ``create-table`` records, and ``control`` in all control
+            records.
         include_null_and_empty: write NULL columns.
         no_hex_prefix: write bytea without ``0x``.
         use_large_integer_value: write int8 exactly; else above 16 digits as a double.
         map_boolean_as_boolean: write booleans as such; else as the strings of DMS's CHAR(5).
+        before_image: a `BeforeImage` for a member of its own in updates, or `BeforeImageColumns`
+            for columns in ``data``. It has what the server sent of the old row: nothing under
+            REPLICA IDENTITY DEFAULT while the key stays, the old key if it changed, all under FULL.
         partition_key: the record's key. ``"schema-table"`` for changes, with the primary key's
             value for ``load`` as AWS has it; ``"primary-key"`` for all; ``"transaction-id"`` for
-            changes. A row without primary key falls back to schema-table. A primary key's value is
-            PostgreSQL's text, the parts of a composite one joined with ``.``.
+            changes; ``"constant"``; ``"attribute-name"``. A row that has nothing to make it of (no
+            primary key, the attribute NULL or not sent) falls back to schema-table. Values are
+            PostgreSQL's text. Control records have the key ``<task_id>.<schema>.<table>``.
+        partition_key_name: the column of ``"attribute-name"``.
+        partition_key_value: the value of ``"constant"``.
+        task_id: stands for the resource ID of a DMS task in control records.
         topic: the topic of all records, or a function of schema and table.
-        on_truncate: ``"skip"``.
-        before_image: None.
-        include_table_alter_operations: False.
-        include_control_details: False.
+        on_truncate: ``"skip"`` as AWS does, or ``"control"`` for a control record
+            ``truncate-table``, which AWS does not have.
+        exact_numeric: keep all digits of a numeric without precision; else round it to six digits
+            after the point, as DMS's NUMERIC(28,6).
+        lobs_without_primary_key: write LOB columns (text, json, bytea, arrays, ...) also of tables
+            without primary key.
+        primary_key_separator: joins the parts of a composite primary key.
+        upper_hex: write bytea in upper case.
+        numeric_as_string: write numeric as strings.
+        non_finite_as_string: write NaN and infinite numbers as PostgreSQL's text; else null.
         clock: nanoseconds since 1970-01-01 UTC, for ``timestamp``.
 
     Raises:
@@ -114,86 +140,129 @@ class DmsFormatter:
         include_transaction_details: bool = False,
         include_partition_value: bool = False,
         partition_include_schema_table: bool = False,
-        include_table_alter_operations: Literal[False] = False,
-        include_control_details: Literal[False] = False,
+        include_table_alter_operations: bool = False,
+        include_control_details: bool = False,
         include_null_and_empty: bool = False,
         no_hex_prefix: bool = False,
         use_large_integer_value: bool = True,
         map_boolean_as_boolean: bool = True,
-        before_image: None = None,
+        before_image: BeforeImage | BeforeImageColumns | None = None,
         partition_key: PartitionKey = "schema-table",
+        partition_key_name: str | None = None,
+        partition_key_value: str | None = None,
+        task_id: str = "pglogical-cdc",
         topic: str | Callable[[str, str], str] = "kafka-default-topic",
-        on_truncate: Literal["skip"] = "skip",
+        on_truncate: OnTruncate = "skip",
+        exact_numeric: bool = True,
+        lobs_without_primary_key: bool = True,
+        primary_key_separator: str = ".",
+        upper_hex: bool = False,
+        numeric_as_string: bool = False,
+        non_finite_as_string: bool = False,
         clock: Callable[[], int] = time_ns,
     ) -> None:
+        for name, value in {
+            "include_transaction_details": include_transaction_details,
+            "include_partition_value": include_partition_value,
+            "partition_include_schema_table": partition_include_schema_table,
+            "include_table_alter_operations": include_table_alter_operations,
+            "include_control_details": include_control_details,
+            "include_null_and_empty": include_null_and_empty,
+            "no_hex_prefix": no_hex_prefix,
+            "use_large_integer_value": use_large_integer_value,
+            "map_boolean_as_boolean": map_boolean_as_boolean,
+            "exact_numeric": exact_numeric,
+            "lobs_without_primary_key": lobs_without_primary_key,
+            "upper_hex": upper_hex,
+            "numeric_as_string": numeric_as_string,
+            "non_finite_as_string": non_finite_as_string,
+        }.items():
+            check_option(name, value, True, False)
         check_option("message_format", message_format, *get_args(MessageFormat))
-        check_option("include_table_alter_operations", include_table_alter_operations, False)
-        check_option("include_control_details", include_control_details, False)
-        check_option("before_image", before_image, None)
-        check_option("partition_key", partition_key, *get_args(PartitionKey))
-        check_option("on_truncate", on_truncate, "skip")
+        check_option("on_truncate", on_truncate, *get_args(OnTruncate))
+        check_text("task_id", task_id)
+        if before_image is not None and not isinstance(
+            before_image, (BeforeImage, BeforeImageColumns)
+        ):
+            raise ConfigurationError(
+                "before_image must be a BeforeImage, a BeforeImageColumns or None, not "
+                f"{before_image!r}"
+            )
         if not topic or not (isinstance(topic, str) or callable(topic)):
             raise ConfigurationError(
                 f"topic must be a name, or a function of schema and table, not {topic!r}"
             )
-        self._layout = LAYOUTS[message_format]
-        self._details = include_transaction_details
-        self._partition_value = include_partition_value
-        self._partition_schema_table = partition_include_schema_table
-        self._null = include_null_and_empty
-        self._values = ValueOptions(use_large_integer_value, map_boolean_as_boolean, no_hex_prefix)
-        self._partition_key = partition_key
-        self._topic = topic
-        self._clock = clock
-        self._tables: dict[int, _Table] = {}
-        self._previous: tuple[int, int] | None = None
-        self._transaction: Transaction | None = None
-        self._first_lsn = 0
-        self._messages_before = 0
+        self._layout: Final = LAYOUTS[message_format]
+        self._partition_value: Final = include_partition_value
+        self._details: Final = include_control_details
+        self._on_truncate: Final = on_truncate
+        self._task_id: Final = task_id
+        self._topic: Final = topic
+        self._clock: Final = clock
+        self._before_image: Final = before_image
+        self._keys: Final = PartitionKeys(
+            partition_key,
+            name=partition_key_name,
+            value=partition_key_value,
+            include_schema_table=partition_include_schema_table,
+            separator=primary_key_separator,
+        )
+        values = ValueOptions(
+            use_large_integer_value=use_large_integer_value,
+            map_boolean_as_boolean=map_boolean_as_boolean,
+            no_hex_prefix=no_hex_prefix,
+            exact_numeric=exact_numeric,
+            upper_hex=upper_hex,
+            numeric_as_string=numeric_as_string,
+            non_finite_as_string=non_finite_as_string,
+        )
+        self._tables = Tables(
+            TableOptions(
+                topic, values, include_null_and_empty, lobs_without_primary_key, before_image
+            ),
+            self._layout,
+        )
+        self._controls = Controls(
+            create=include_control_details, alter=include_table_alter_operations
+        )
+        self._transaction = TransactionDetails() if include_transaction_details else None
+        self._known: dict[int, Table] = {}
 
     @property
     def identifies_rows(self) -> bool:
         """Whether topic and key together can tell any two rows apart, for log compaction."""
-        return self._partition_key == "primary-key" and (
-            self._partition_schema_table or callable(self._topic)
-        )
+        return self._keys.identifies_rows(topic_of_table=callable(self._topic))
 
     def row_key(self, relation: Relation, raw: Sequence[RawValue]) -> bytes | None:
         """Return the key of a row's records, or None if it could be another row's as well."""
-        parts = _key_parts(relation, raw)
-        if parts is None or (len(parts) > 1 and any("." in part for part in parts)):
-            return None
-        if self._partition_schema_table and "." in relation.schema + relation.name:
-            return None
-        return self._row_key(relation, parts).encode()
+        key = self._keys.of_row(relation, raw)
+        return None if key is None else key.encode()
 
     def format(self, change: Change) -> Sequence[Record]:
-        """Return the record of a row's change; nothing for any other.
+        """Return the record of a row's change, after the control records that are due.
 
         Raises:
             ConfigurationError: a value is in binary form.
         """
-        operation = _OPERATIONS.get(type(change))
-        if operation is None:
+        if not isinstance(change, RowChange):
             return ()
-        assert isinstance(change, RowChange)
-        row = change.before if operation == "delete" else change.after
-        assert row is not None
-        if change.transaction is not self._transaction:
-            self._transaction = change.transaction
-            self._first_lsn = change.wal_start
-            self._messages_before = 1  # Begin
         relation = change.relation
-        table = self._tables.get(relation.oid)
+        table = self._known.get(relation.oid)
+        controls: Sequence[Control] = ()
         if table is None or table.relation is not relation:
-            table = self._tables[relation.oid] = self._describe(relation)
-            self._messages_before += 1  # its Relation message
-        key_type, key = self._partition(table, change)
-        metadata = self._metadata(table, change, operation, key_type, key)
-        layout = self._layout
-        data = self._data(table, row, null_for_absent=operation == "delete")
-        value = layout.message([layout.member("data", data), layout.member("metadata", metadata)])
-        return (Record(table.topic, key.encode(), value, (), change.position),)
+            table = self._known[relation.oid] = self._tables.describe(relation)
+            previous = change.previous if isinstance(change, SchemaChange) else None
+            controls = self._controls.describe(table, previous)
+            if self._transaction is not None:
+                self._transaction.relation_described(change.transaction)
+        operation = _OPERATIONS.get(type(change))
+        if operation is not None:
+            record = self._data_record(table, change, operation)
+            return (*self._control_records(controls, change), record) if controls else (record,)
+        if isinstance(change, Truncate) and self._on_truncate == "control":
+            truncate: Control = ("truncate-table", relation.schema, relation.name, {})
+            controls = (*controls, truncate)
+        return self._control_records(controls, change)
 
     def begin(self, transaction: Transaction) -> Sequence[Record]:
         """Return nothing: DMS does not mark the start of a transaction."""
@@ -209,104 +278,77 @@ class DmsFormatter:
         """Return nothing: DMS sends no sign of life to its target."""
         return ()
 
-    def _describe(self, relation: Relation) -> _Table:
-        schema, name, colon = relation.schema, relation.name, self._layout.colon
-        return _Table(
-            relation=relation,
-            topic=self._topic if isinstance(self._topic, str) else self._topic(schema, name),
-            names=tuple(quoted(column.name) + colon for column in relation.columns),
-            renders=tuple(renderer(relation, column, self._values) for column in relation.columns),
-            schema_table=f"{schema}.{name}",
-            metadata=(
-                f'"schema-name"{colon}{quoted(schema)}',
-                f'"table-name"{colon}{quoted(name)}',
-            ),
+    # -- data
+
+    def _data_record(self, table: Table, change: RowChange, operation: str) -> Record:
+        row = change.before if operation == "delete" else change.after
+        assert row is not None
+        layout = self._layout
+        data = table.data.of(row.raw, null_for_absent=operation == "delete")
+        members = []
+        if table.before is not None:
+            old = change.before if isinstance(change, Update) else None
+            if isinstance(self._before_image, BeforeImageColumns):
+                data += _before_columns(table, old)
+            elif isinstance(self._before_image, BeforeImage) and isinstance(change, Update):
+                image = [] if old is None else table.before.of(old.raw)
+                members.append(layout.member(quoted(self._before_image.field_name), image))
+        key_type, key = self._keys.of(table, change)
+        metadata = self._metadata(operation, "data", key_type, key, table.name)
+        transaction = change.transaction
+        if transaction is not None:
+            metadata.append(f'"transaction-id"{layout.colon}{transaction.xid}')
+            if self._transaction is not None:
+                metadata += self._transaction.members(transaction, change, layout.colon)
+        value = layout.message(
+            [layout.member('"data"', data), *members, layout.member('"metadata"', metadata)]
+        )
+        return Record(table.topic, key.encode(), value, (), change.position)
+
+    # -- control
+
+    def _control_records(
+        self, controls: Iterable[Control], change: RowChange
+    ) -> Sequence[ControlRecord]:
+        return tuple(self._control_record(*control, change) for control in controls)
+
+    def _control_record(
+        self, operation: str, schema: str, table: str, body: Mapping[str, Json], change: RowChange
+    ) -> ControlRecord:
+        layout, topic = self._layout, self._topic
+        name = (
+            f'"schema-name"{layout.colon}{quoted(schema)}{layout.separator}'
+            f'"table-name"{layout.colon}{quoted(table)}'
+        )
+        metadata = self._metadata(operation, "control", "task-id", self._task_id, name)
+        members = [layout.member('"metadata"', metadata)]
+        if self._details:
+            members.insert(0, layout.member('"control"', layout.members(body)))
+        return ControlRecord(
+            topic if isinstance(topic, str) else topic(schema, table),
+            f"{self._task_id}.{schema}.{table}".encode(),
+            layout.message(members),
+            (),
+            change.position,
         )
 
-    def _data(self, table: _Table, row: Row, *, null_for_absent: bool) -> list[str]:
-        members: list[str] = []
-        null, null_for_absent = self._null, self._null and null_for_absent
-        for name, render, value in zip(table.names, table.renders, row.raw, strict=True):
-            if type(value) is bytes:
-                members.append(name + render(value))
-            elif value is None:
-                if null:
-                    members.append(name + "null")
-            elif isinstance(value, Absent):
-                if null_for_absent:
-                    members.append(name + "null")
-            else:
-                raise binary_form_error(table.relation)
-        return members
-
-    def _partition(self, table: _Table, change: RowChange) -> tuple[PartitionKey, str]:
-        wanted = self._partition_key
-        if wanted == "transaction-id" and change.transaction is not None:
-            return "transaction-id", str(change.transaction.xid)
-        if wanted == "primary-key" or isinstance(change, SnapshotRead):
-            # The key of the row that the server sent, whatever a transform made of it.
-            relation = table.relation.base or table.relation
-            rows = [row.base.raw for row in (change.after, change.before) if row is not None]
-            parts = _key_parts(relation, *rows)
-            if parts is not None:
-                return "primary-key", self._row_key(relation, parts)
-        return "schema-table", table.schema_table
-
-    def _row_key(self, relation: Relation, parts: Sequence[str]) -> str:
-        if self._partition_schema_table:
-            return ".".join((relation.schema, relation.name, *parts))
-        return ".".join(parts)
-
     def _metadata(
-        self, table: _Table, change: RowChange, operation: str, key_type: str, key: str
+        self, operation: str, record_type: str, key_type: str, key: str, name: str
     ) -> list[str]:
         colon = self._layout.colon
         members = [
             f'"timestamp"{colon}"{timestamp(self._clock() // 1000)}"',
-            f'"record-type"{colon}"data"',
+            f'"record-type"{colon}"{record_type}"',
             f'"operation"{colon}"{operation}"',
             f'"partition-key-type"{colon}"{key_type}"',
         ]
         if self._partition_value and key_type != "schema-table":
             members.append(f'"partition-key-value"{colon}{quoted(key)}')
-        members += table.metadata
-        if change.transaction is not None:
-            members.append(f'"transaction-id"{colon}{change.transaction.xid}')
-            if self._details:
-                self._add_details(members, change.transaction, change)
+        members.append(name)
         return members
 
-    def _add_details(self, members: list[str], transaction: Transaction, change: RowChange) -> None:
-        colon = self._layout.colon
-        members.append(f'"transaction-record-id"{colon}{change.ordinal}')
-        if self._previous is not None:
-            xid, ordinal = self._previous
-            members.append(f'"prev-transaction-id"{colon}{xid}')
-            members.append(f'"prev-transaction-record-id"{colon}{ordinal}')
-        self._previous = transaction.xid, change.ordinal
-        members.append(f'"commit-timestamp"{colon}"{timestamp(transaction.commit_timestamp)}"')
-        # Captures have 2 for the first change of a transaction and 3 where a Relation message
-        # comes before it: the number of the protocol message, counted from Begin.
-        number = self._messages_before + change.ordinal
-        first, this = _padded(self._first_lsn), _padded(change.wal_start)
-        members.append(f'"stream-position"{colon}"{first}.{number}.{this}"')
 
-
-def _key_parts(relation: Relation, *rows: Sequence[RawValue]) -> list[str] | None:
-    """Return the text of each key column from the first row that has it; None if one is missing."""
-    parts: list[str] = []
-    for position in relation.key_positions or ():
-        for raw in rows:
-            value = raw[position]
-            if type(value) is bytes:
-                parts.append(value.decode("utf-8", "backslashreplace"))
-                break
-            if isinstance(value, bytes):
-                raise binary_form_error(relation)
-        else:
-            return None
-    return parts or None
-
-
-def _padded(lsn: int) -> str:
-    return f"{lsn >> 32:08X}/{lsn & 0xFFFFFFFF:08X}"
+def _before_columns(table: Table, old: Row | None) -> list[str]:
+    assert table.before is not None
+    raw: Sequence[RawValue] = old.raw if old is not None else [None] * len(table.relation.columns)
+    return table.before.of(raw, null_for_absent=True)

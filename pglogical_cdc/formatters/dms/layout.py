@@ -6,57 +6,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from json.encoder import encode_basestring
+from typing import Final, TypeAlias
 
-from pglogical_cdc._attrs import record
+__all__ = ("LAYOUTS", "Json", "Layout", "quoted", "timestamp")
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-__all__ = ("LAYOUTS", "Layout", "timestamp")
+Json: TypeAlias = bool | int | str | Sequence[str] | Mapping[str, "Json"]
+"""What a control record tells."""
 
 
-@record
+def quoted(text: str) -> str:
+    """Quote text as cJSON does: control characters escaped, all else as it is."""
+    return encode_basestring(text)
+
+
 class Layout:
-    """Where tabs and line ends go in an object of objects."""
+    """Where tabs and line ends go.
 
-    colon: str
-    """Between a name and its value."""
-    outer: tuple[str, str, str]
-    """What opens, separates and closes the members of the message."""
-    inner: tuple[str, str, str]
-    """The same one level below."""
-    empty: str
-    """An object without members, one level below."""
+    Args:
+        line: what ends a line.
+        tab: what stands before a member for each level, and between a name and its value.
+        comma: what separates the elements of an array.
+    """
+
+    def __init__(self, *, line: str, tab: str, comma: str) -> None:
+        self._line: Final = line
+        self._tab: Final = tab
+        self._comma: Final = comma
+        self.colon: Final = f":{tab}"
+        """Between a name and its value."""
+        self._outer: Final = self._braces(1)
+        self._inner: Final = self._braces(2)
+        self.separator: Final = self._inner[1]
+        """Between the members of an object that is itself a member of the message."""
 
     def message(self, members: Sequence[str]) -> bytes:
         """Return the message that has these members."""
-        first, between, last = self.outer
+        first, between, last = self._outer
         return f"{first}{between.join(members)}{last}".encode()
 
     def member(self, name: str, members: Sequence[str]) -> str:
         """Return the member of a message that is an object of these members.
 
         Args:
-            name: needs no escape.
+            name: as JSON.
             members: each a name as JSON, `colon`, and a value as JSON.
         """
+        first, between, last = self._inner
         if not members:
-            return f'"{name}"{self.colon}{self.empty}'
-        first, between, last = self.inner
-        return f'"{name}"{self.colon}{first}{between.join(members)}{last}'
+            # cJSON starts the line of a first member also where there is none.
+            return f"{name}{self.colon}{{{last}"
+        return f"{name}{self.colon}{first}{between.join(members)}{last}"
+
+    def members(self, content: Mapping[str, Json]) -> list[str]:
+        """Return the members of an object that is itself a member of a message."""
+        return self._members(content, 3)
+
+    def _members(self, content: Mapping[str, Json], depth: int) -> list[str]:
+        return [
+            f"{quoted(name)}{self.colon}{self._value(value, depth)}"
+            for name, value in content.items()
+        ]
+
+    def _value(self, value: Json, depth: int) -> str:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, int):
+            return str(value)
+        if isinstance(value, str):
+            return quoted(value)
+        if isinstance(value, Mapping):
+            first, between, last = self._braces(depth)
+            members = self._members(value, depth + 1)
+            return f"{first}{between.join(members)}{last}" if members else f"{{{last}"
+        return f"[{self._comma.join(map(quoted, value))}]"
+
+    def _braces(self, depth: int) -> tuple[str, str, str]:
+        """Return what opens, separates and closes the members of an object."""
+        start = self._line + self._tab * depth
+        return f"{{{start}", f",{start}", f"{self._line}{self._tab * (depth - 1)}}}"
 
 
 LAYOUTS: Final[Mapping[str, Layout]] = {
-    "json": Layout(
-        colon=":\t",
-        outer=("{\n\t", ",\n\t", "\n}"),
-        inner=("{\n\t\t", ",\n\t\t", "\n\t}"),
-        empty="{\n\t}",
-    ),
-    "json-unformatted": Layout(colon=":", outer=("{", ",", "}"), inner=("{", ",", "}"), empty="{}"),
+    "json": Layout(line="\n", tab="\t", comma=", "),
+    "json-unformatted": Layout(line="", tab="", comma=","),
 }
 """By the value of ``MessageFormat``."""
 

@@ -7,7 +7,8 @@ message stays valid whatever came.
 The mapping is that of the DMS user guide, "Source data types for PostgreSQL", and of captured
 messages. Not verified against AWS: numeric (the number as PostgreSQL writes it; a string if the
 column, or else the value, has more than DMS's 38 digits), money (a number), the case of bytea's
-digits (lower), time zones of ``timetz``, and dates before Christ or infinite (PostgreSQL's text).
+digits, what stands for numbers that are not finite, time zones of ``timetz``, and dates before
+Christ or infinite (PostgreSQL's text).
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ import re
 import struct
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from json.encoder import encode_basestring
 from typing import Final, TypeAlias
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.events import Column, Relation, base_type
+from pglogical_cdc.formatters.dms.column_type import MAX_DIGITS
 from pglogical_cdc.formatters.wire.binary import bytea_bytes
 from pglogical_cdc.formatters.wire.times import ISO_TIMESTAMP, utc_offset
 
-__all__ = ("Render", "ValueOptions", "quoted", "renderer")
+__all__ = ("Render", "ValueOptions", "renderer")
 
 Render: TypeAlias = Callable[[bytes], str]
 """From a value in text format, as it came, to JSON text."""
@@ -35,8 +38,9 @@ _NOT_FINITE: Final = frozenset({"NaN", "Infinity", "-Infinity"})
 _MONEY: Final = re.compile(r"(-?)\$([0-9,]+\.[0-9]+)").fullmatch
 _SINGLE: Final = struct.Struct("<f")
 
-_DMS_MAX_DIGITS: Final = 38
-"""DMS's NUMERIC holds so many digits; a wider column is a STRING."""
+_MICRO: Final = Decimal("0.000001")
+_EXACT: Final = Context(prec=150_000, rounding=ROUND_HALF_UP)
+"""PostgreSQL's numeric has up to 131072 digits before the point and 16383 after it."""
 _DMS_EXACT_DIGITS: Final = 16
 """Without ``UseLargeIntegerValue`` an integer with more digits is cast to a double."""
 
@@ -48,11 +52,11 @@ class ValueOptions:
     use_large_integer_value: bool = True
     map_boolean_as_boolean: bool = True
     no_hex_prefix: bool = False
-
-
-def quoted(text: str) -> str:
-    """Quote text as cJSON does: control characters escaped, all else as it is."""
-    return encode_basestring(text)
+    exact_numeric: bool = True
+    """Whether a numeric without precision keeps its digits, and is no NUMERIC(28,6)."""
+    upper_hex: bool = False
+    numeric_as_string: bool = False
+    non_finite_as_string: bool = False
 
 
 def renderer(relation: Relation, column: Column, options: ValueOptions) -> Render:
@@ -64,22 +68,47 @@ def renderer(relation: Relation, column: Column, options: ValueOptions) -> Rende
         case "int8":
             return _number if options.use_large_integer_value else _cast_to_double
         case "float8":
-            return _double
+            return _non_finite(_double, options)
         case "float4":
-            return _single
+            return _non_finite(_single, options)
         case "numeric":
-            # numeric.c, make_numeric_typmod: precision in the upper half, both above VARHDRSZ.
-            precision = (modifier - 4) >> 16 & 0xFFFF if modifier >= 4 else 0
-            return _string if precision > _DMS_MAX_DIGITS else _numeric
+            return _non_finite(_of_numeric(modifier, options), options)
         case "money":
             return _money
         case "bool":
             return _boolean if options.map_boolean_as_boolean else _boolean_as_string
         case "bytea":
-            return _bytes("" if options.no_hex_prefix else "0x")
+            return _bytes("" if options.no_hex_prefix else "0x", upper=options.upper_hex)
         case "timestamp" | "timestamptz":
             return _timestamp(6 if modifier < 0 else modifier)
     return _string
+
+
+def _of_numeric(modifier: int, options: ValueOptions) -> Render:
+    if modifier < 4:
+        render = _numeric if options.exact_numeric else _numeric_28_6
+    else:
+        # numeric.c, make_numeric_typmod: precision in the upper half, both above VARHDRSZ.
+        render = _string if (modifier - 4) >> 16 & 0xFFFF > MAX_DIGITS else _numeric
+    if not options.numeric_as_string or render is _string:
+        return render
+
+    def as_string(value: bytes) -> str:
+        text = render(value)
+        return text if text.startswith(('"', "null")) else f'"{text}"'
+
+    return as_string
+
+
+def _non_finite(render: Render, options: ValueOptions) -> Render:
+    if not options.non_finite_as_string:
+        return render
+
+    def with_strings(value: bytes) -> str:
+        text = render(value)
+        return _string(value) if text == "null" else text
+
+    return with_strings
 
 
 def _string(value: bytes) -> str:
@@ -100,9 +129,20 @@ def _numeric(value: bytes) -> str:
     text = value.decode("utf-8", "replace")
     if not _NUMBER(text):
         return _not_a_number(text)
-    if len(text) > _DMS_MAX_DIGITS and sum(map(str.isdigit, text)) > _DMS_MAX_DIGITS:
+    if len(text) > MAX_DIGITS and sum(map(str.isdigit, text)) > MAX_DIGITS:
         return encode_basestring(text)  # of a column without precision
     return text
+
+
+def _numeric_28_6(value: bytes) -> str:
+    text = value.decode("utf-8", "replace")
+    if not _NUMBER(text):
+        return _not_a_number(text)
+    try:
+        rounded = _EXACT.quantize(Decimal(text), _MICRO)
+    except InvalidOperation:  # no number of PostgreSQL's
+        return _numeric(value)
+    return _numeric(f"{rounded:f}".encode())
 
 
 def _cast_to_double(value: bytes) -> str:
@@ -163,12 +203,13 @@ def _boolean_as_string(value: bytes) -> str:
     return '"false"' if value == b"f" else _string(value)
 
 
-def _bytes(prefix: str) -> Render:
+def _bytes(prefix: str, *, upper: bool) -> Render:
     def render(value: bytes) -> str:
         try:
-            return f'"{prefix}{bytea_bytes(value).hex()}"'
+            digits = bytea_bytes(value).hex()
         except ValueError:
             return _string(value)
+        return f'"{prefix}{digits.upper() if upper else digits}"'
 
     return render
 

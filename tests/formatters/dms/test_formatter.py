@@ -23,8 +23,9 @@ from pglogical_cdc.events import (
     Update,
     base_type,
 )
-from pglogical_cdc.formatters.base import Formatter, Record
+from pglogical_cdc.formatters.base import ControlRecord, Formatter, Record
 from pglogical_cdc.formatters.dms.formatter import DmsFormatter
+from pglogical_cdc.formatters.dms.settings import BeforeImage, BeforeImageColumns
 from pglogical_cdc.protocol import BinaryValue
 from tests import wire
 from tests.feed import Feed
@@ -493,6 +494,152 @@ def test_row_key_of_one_column_may_have_dots() -> None:
     assert dms.row_key(change.relation, Row(change.relation, [b"x.y"]).raw) == b"s.t.x.y"
 
 
+# -- before images
+
+
+def test_a_before_image_is_a_member_of_updates_only() -> None:
+    feed = Feed()
+    people(feed, identity="f")
+    feed.begin()
+    dms = formatter(before_image=BeforeImage("old", "non-lob"))
+    old = ["1", "Ada", None, "{}"]
+    update = feed.update(16385, "2", "Ada", "3", "{}", old=old)
+    message = json.loads(value(dms.format(update)))
+    assert list(message) == ["data", "old", "metadata"]
+    assert message["old"] == {"id": 1, "name": "Ada"}
+    for change in (feed.insert(16385, *old), feed.delete(16385, old=old)):
+        assert list(json.loads(value(dms.format(change)))) == ["data", "metadata"]
+
+
+def test_a_before_image_has_null_as_data_has_it_and_never_for_what_was_not_sent() -> None:
+    feed = Feed()
+    people(feed)
+    feed.table(2, "public", "whole", PEOPLE, identity="f")
+    feed.begin()
+    dms = formatter(before_image=BeforeImage("old", "all"), include_null_and_empty=True)
+    moved = feed.update(16385, "2", None, None, None, key=["1", None, None, None])
+    assert json.loads(value(dms.format(moved)))["old"] == {"id": 1}
+    whole = feed.update(2, "2", "x", "7", "{}", old=["1", None, "7", "{}"])
+    assert json.loads(value(dms.format(whole)))["old"] == {
+        "id": 1,
+        "name": None,
+        "age": 7,
+        "attributes": "{}",
+    }
+
+
+def test_the_name_of_a_before_image_is_escaped() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    dms = formatter(before_image=BeforeImage('"old"\n'))
+    message = json.loads(value(dms.format(feed.update(16385, "1", None, None, None))))
+    assert message['"old"\n'] == {}
+
+
+def test_before_images_as_columns() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    dms = formatter(before_image=BeforeImageColumns())
+    moved = feed.update(16385, "2", None, "7", None, key=["1", None, None, None])
+    assert data(dms.format(moved)) == {"id": 2, "age": 7, "BI_id": 1}
+    insert = feed.insert(16385, "2", None, "7", None)
+    assert data(dms.format(insert)) == {"id": 2, "age": 7}
+    nulls = formatter(before_image=BeforeImageColumns("", "_old"), include_null_and_empty=True)
+    for change in (
+        insert,
+        loaded(feed, insert),
+        feed.update(16385, "2", None, "7", None),
+        feed.delete(16385, key=["2", None, None, None]),
+    ):
+        assert list(data(nulls.format(change)).items())[-1] == ("id_old", None)
+
+
+# -- control records
+
+
+def test_a_control_record_comes_before_the_row_that_shows_it() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    dms = formatter(include_control_details=True, include_table_alter_operations=True)
+    first = feed.insert(16385, "1", None, None, None)
+    create, insert = dms.format(first)
+    assert isinstance(create, ControlRecord)
+    assert not isinstance(insert, ControlRecord)
+    assert create.key == b"pglogical-cdc.public.people"
+    assert create.position == insert.position == first.position
+    (schema_change,) = feed.table(16385, "public", "people", PEOPLE[:2], key=["id"])
+    operations = [
+        json.loads(record.value or b"")["metadata"]["operation"]
+        for record in dms.format(schema_change)
+    ]
+    assert operations == ["drop-column", "drop-column"]
+    # The row of the new version brings nothing more.
+    assert len(dms.format(feed.insert(16385, "2", None))) == 1
+
+
+def test_a_loop_that_formats_rows_only_has_the_same_control_records() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    dms = formatter(include_table_alter_operations=True)
+    assert len(dms.format(feed.insert(16385, "1", None, None, None))) == 1
+    feed.table(16385, "public", "people", PEOPLE[:3], key=["id"])
+    control, row = dms.format(feed.insert(16385, "2", None, None))
+    assert json.loads(control.value or b"") == {
+        "metadata": {
+            "timestamp": "2026-01-02T03:04:05.000006Z",
+            "record-type": "control",
+            "operation": "drop-column",
+            "partition-key-type": "task-id",
+            "schema-name": "public",
+            "table-name": "people",
+        }
+    }
+    assert isinstance(control, ControlRecord)
+    assert not isinstance(row, ControlRecord)
+
+
+def test_without_the_options_tables_may_change_silently() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    dms = formatter()
+    assert len(dms.format(feed.insert(16385, "1", None, None, None))) == 1
+    (schema_change,) = feed.table(16385, "public", "people", PEOPLE[:2], key=["id"])
+    assert dms.format(schema_change) == ()
+
+
+def test_a_truncate_is_a_control_record_if_told() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    (truncate,) = feed.send(wire.truncate([16385]))
+    assert formatter().format(truncate) == ()
+    (record,) = formatter(on_truncate="control", task_id="T").format(truncate)
+    assert isinstance(record, ControlRecord)
+    assert record.key == b"T.public.people"
+    assert record.position == truncate.position
+    assert value([record]) == (
+        '{"metadata":{' + TIMESTAMP + ',"record-type":"control","operation":"truncate-table",'
+        '"partition-key-type":"task-id","schema-name":"public","table-name":"people"}}'
+    )
+    create, record = formatter(on_truncate="control", include_control_details=True).format(truncate)
+    assert b'"operation":"create-table"' in (create.value or b"")
+    assert (record.value or b"").startswith(b'{"control":{},"metadata":{')
+
+
+def test_control_records_go_to_the_topic_of_their_table() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    dms = formatter(include_control_details=True, topic=lambda schema, table: f"{schema}-{table}")
+    records = dms.format(feed.insert(16385, "1", None, None, None))
+    assert [record.topic for record in records] == ["public-people"] * 2
+
+
 # -- options
 
 
@@ -500,11 +647,16 @@ def test_row_key_of_one_column_may_have_dots() -> None:
     ("option", "wrong", "words"),
     [
         ("message_format", "xml", "'json' or 'json-unformatted'"),
-        ("before_image", "all", "must be None"),
-        ("include_table_alter_operations", True, "must be False"),
-        ("include_control_details", True, "must be False"),
-        ("partition_key", "constant", "'schema-table' or 'primary-key' or 'transaction-id'"),
-        ("on_truncate", "control", "must be 'skip'"),
+        ("before_image", "all", "a BeforeImage, a BeforeImageColumns or None"),
+        ("include_table_alter_operations", "yes", "True or False"),
+        ("include_control_details", 1, "True or False"),
+        ("use_large_integer_value", None, "True or False"),
+        ("partition_key", "row", "'schema-table' or 'primary-key' or 'transaction-id'"),
+        ("primary_key_separator", 7, "a string"),
+        ("partition_key_name", "id", "partition_key='attribute-name'"),
+        ("partition_key_value", "x", "partition_key='constant'"),
+        ("task_id", 7, "a string"),
+        ("on_truncate", "clear", "'skip' or 'control'"),
     ],
 )
 def test_a_wrong_option_names_the_right_values(option: str, wrong: object, words: str) -> None:

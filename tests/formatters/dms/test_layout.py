@@ -4,23 +4,51 @@ import json
 
 import pytest
 
-from pglogical_cdc.formatters.dms.layout import LAYOUTS, timestamp
+from pglogical_cdc.formatters.dms.layout import LAYOUTS, Json, quoted, timestamp
 
 
 @pytest.mark.parametrize("name", ["json", "json-unformatted"])
 def test_layouts_say_the_same(name: str) -> None:
     layout = LAYOUTS[name]
-    member = layout.member("data", [f'"a"{layout.colon}1', f'"b"{layout.colon}"é"'])
-    message = layout.message([member, layout.member("control", [])])
+    member = layout.member('"data"', [f'"a"{layout.colon}1', f'"b"{layout.colon}"é"'])
+    message = layout.message([member, layout.member('"control"', [])])
     assert json.loads(message) == {"data": {"a": 1, "b": "é"}, "control": {}}
     assert "é".encode() in message
 
 
 def test_tabs_and_lines() -> None:
     layout = LAYOUTS["json"]
-    assert layout.message([layout.member("data", ['"a":\t1'])]) == (
+    assert layout.message([layout.member('"data"', ['"a":\t1'])]) == (
         b'{\n\t"data":\t{\n\t\t"a":\t1\n\t}\n}'
     )
+
+
+def test_objects_in_objects() -> None:
+    content: dict[str, Json] = {
+        "a": {"b": {}, "c": ["x", "y"], "d": []},
+        "e": {"f": {"g": True, "h": -3}},
+    }
+    flat, tabbed = LAYOUTS["json-unformatted"], LAYOUTS["json"]
+    assert flat.message([flat.member('"z"', flat.members(content))]) == (
+        b'{"z":{"a":{"b":{},"c":["x","y"],"d":[]},"e":{"f":{"g":true,"h":-3}}}}'
+    )
+    assert tabbed.message([tabbed.member('"z"', tabbed.members(content))]) == (
+        b'{\n\t"z":\t{\n'
+        b'\t\t"a":\t{\n'
+        b'\t\t\t"b":\t{\n\t\t\t},\n'
+        b'\t\t\t"c":\t["x", "y"],\n'
+        b'\t\t\t"d":\t[]\n'
+        b"\t\t},\n"
+        b'\t\t"e":\t{\n'
+        b'\t\t\t"f":\t{\n'
+        b'\t\t\t\t"g":\ttrue,\n'
+        b'\t\t\t\t"h":\t-3\n'
+        b"\t\t\t}\n\t\t}\n\t}\n}"
+    )
+
+
+def test_quoted() -> None:
+    assert quoted('é"\n') == '"é\\"\\n"'
 
 
 @pytest.mark.parametrize(

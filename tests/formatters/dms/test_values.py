@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pglogical_cdc.events import BUILTIN_TYPES, Column, Relation, ReplicaIdentity
-from pglogical_cdc.formatters.dms.values import Render, ValueOptions, quoted, renderer
+from pglogical_cdc.formatters.dms.values import Render, ValueOptions, renderer
 
 OIDS = {name: oid for oid, name in BUILTIN_TYPES.items()}
 RELATION = Relation(1, "public", "t", (), ReplicaIdentity.DEFAULT)
@@ -143,12 +143,55 @@ def test_bytes_without_prefix() -> None:
     assert render("bytea", "\\x00ff", options=ValueOptions(no_hex_prefix=True)) == '"00ff"'
 
 
+def test_bytes_in_upper_case() -> None:
+    assert render("bytea", "\\x00ff", options=ValueOptions(upper_hex=True)) == '"0x00FF"'
+
+
+@pytest.mark.parametrize(
+    ("text", "modifier", "expected"),
+    [
+        ("0.611111104488373", -1, "0.611111"),
+        ("0.0000005", -1, "0.000001"),
+        ("-0.0000005", -1, "-0.000001"),
+        ("46.57", -1, "46.570000"),
+        ("7", -1, "7.000000"),
+        ("NaN", -1, "null"),
+        ("9" * 40, -1, '"' + "9" * 40 + '.000000"'),
+        ("1e999999999", -1, "1e999999999"),
+        ("0.611111104488373", numeric(20, 15), "0.611111104488373"),
+    ],
+)
+def test_a_numeric_without_precision_as_aws_rounds_it(
+    text: str, modifier: int, expected: str
+) -> None:
+    options = ValueOptions(exact_numeric=False)
+    assert render("numeric", text, modifier, options) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "modifier", "expected"),
+    [
+        ("46.570000", -1, '"46.570000"'),
+        ("1.5", numeric(39, 1), '"1.5"'),
+        ("9" * 40, -1, '"' + "9" * 40 + '"'),
+        ("NaN", -1, "null"),
+    ],
+)
+def test_numeric_as_strings(text: str, modifier: int, expected: str) -> None:
+    options = ValueOptions(numeric_as_string=True)
+    assert render("numeric", text, modifier, options) == expected
+
+
+@pytest.mark.parametrize("type_name", ["float4", "float8", "numeric"])
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1.5"])
+def test_what_json_has_no_number_for_as_strings(type_name: str, text: str) -> None:
+    expected = text if text == "1.5" else f'"{text}"'
+    options = ValueOptions(non_finite_as_string=True)
+    assert render(type_name, text, options=options) == expected
+
+
 def test_bytes_that_are_not_utf8() -> None:
     assert render("text", b"a\xff\xfeb") == '"a\ufffd\ufffdb"'
-
-
-def test_quoted() -> None:
-    assert quoted('é"\n') == '"é\\"\\n"'
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -210,7 +253,7 @@ def _refuse(constant: str) -> None:
         ),
         st.from_regex(rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}[+-][0-9]{2}", fullmatch=True),
     ),
-    st.builds(ValueOptions, st.booleans(), st.booleans(), st.booleans()),
+    st.builds(ValueOptions, *[st.booleans()] * 7),
 )
 def test_whatever_comes_the_message_is_valid(
     type_name: str, modifier: int, content: bytes, options: ValueOptions

@@ -1,0 +1,185 @@
+"""What is the same for all records of one version of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from pglogical_cdc._attrs import record
+from pglogical_cdc.absent import Absent
+from pglogical_cdc.events import RawValue, Relation, ReplicaIdentity
+from pglogical_cdc.formatters.dms.column_type import ColumnType, column_type
+from pglogical_cdc.formatters.dms.layout import Layout, quoted
+from pglogical_cdc.formatters.dms.settings import BeforeImage, BeforeImageColumns
+from pglogical_cdc.formatters.dms.values import Render, ValueOptions, renderer
+from pglogical_cdc.formatters.wire.binary_form import binary_form_error
+
+__all__ = ("Members", "Table", "TableOptions", "Tables", "primary_key")
+
+
+@record
+class TableOptions:
+    """The options that shape the description of a table."""
+
+    topic: str | Callable[[str, str], str]
+    values: ValueOptions
+    nulls: bool
+    """``IncludeNullAndEmpty``."""
+    lobs_without_primary_key: bool
+    before_image: BeforeImage | BeforeImageColumns | None
+
+
+@record
+class Members:
+    """Some columns of a row as the members of a JSON object."""
+
+    relation: Relation
+    columns: Sequence[tuple[int, str, Render]]
+    """Position in the row, name as JSON with its colon, and what writes the value."""
+    nulls: bool
+    """Whether NULL is written."""
+
+    def of(self, raw: Sequence[RawValue], *, null_for_absent: bool = False) -> list[str]:
+        """Return the members that a row has.
+
+        Args:
+            raw: the wire values.
+            null_for_absent: whether a value that the server did not send is written like NULL.
+
+        Raises:
+            ConfigurationError: a value is in binary form.
+        """
+        members: list[str] = []
+        nulls = self.nulls
+        for position, name, render in self.columns:
+            value = raw[position]
+            if type(value) is bytes:
+                members.append(name + render(value))
+            elif value is None:
+                if nulls:
+                    members.append(name + "null")
+            elif isinstance(value, Absent):
+                if nulls and null_for_absent:
+                    members.append(name + "null")
+            else:
+                raise binary_form_error(self.relation)
+        return members
+
+
+@record
+class Table:
+    """One version of a table, as the formatter writes it."""
+
+    relation: Relation
+    topic: str
+    data: Members
+    before: Members | None
+    """The columns that a before image has; None if there is to be none."""
+    schema_table: str
+    """The partition key of that type."""
+    name: str
+    """The members ``schema-name`` and ``table-name``."""
+    types: Sequence[tuple[str, ColumnType, bool]]
+    """Name, type and nullability of the columns, for a ``table-def``."""
+    primary_key: tuple[str, ...]
+
+
+class Tables:
+    """Describes versions of tables.
+
+    Args:
+        options: what shapes the descriptions.
+        layout: where tabs and line ends go.
+    """
+
+    def __init__(self, options: TableOptions, layout: Layout) -> None:
+        self._options: Final = options
+        self._layout: Final = layout
+
+    def describe(self, relation: Relation) -> Table:
+        """Return the description of a version of a table."""
+        options, colon = self._options, self._layout.colon
+        boolean = options.values.map_boolean_as_boolean
+        kinds = [column_type(relation, each, boolean=boolean) for each in relation.columns]
+        key = primary_key(relation)
+        shown = [
+            position
+            for position, kind in enumerate(kinds)
+            if key or options.lobs_without_primary_key or not kind.is_lob
+        ]
+        schema, name = relation.schema, relation.name
+        return Table(
+            relation=relation,
+            topic=options.topic if isinstance(options.topic, str) else options.topic(schema, name),
+            data=self._members(relation, shown),
+            before=self._before(relation, kinds, shown),
+            schema_table=f"{schema}.{name}",
+            name=(
+                f'"schema-name"{colon}{quoted(schema)}{self._layout.separator}'
+                f'"table-name"{colon}{quoted(name)}'
+            ),
+            types=self._types(relation, kinds, shown),
+            primary_key=tuple(each for each in key if each in relation.positions),
+        )
+
+    def _members(
+        self,
+        relation: Relation,
+        positions: Sequence[int],
+        rename: Callable[[str], str] | None = None,
+    ) -> Members:
+        columns = []
+        for position in positions:
+            column = relation.columns[position]
+            name = column.name if rename is None else rename(column.name)
+            render = renderer(relation, column, self._options.values)
+            columns.append((position, quoted(name) + self._layout.colon, render))
+        return Members(relation, columns, self._options.nulls)
+
+    def _before(
+        self, relation: Relation, kinds: Sequence[ColumnType], shown: Sequence[int]
+    ) -> Members | None:
+        wanted = self._options.before_image
+        if wanted is None:
+            return None
+        rename = wanted.name if isinstance(wanted, BeforeImageColumns) else None
+        return self._members(relation, self._filtered(relation, kinds, shown), rename)
+
+    def _filtered(
+        self, relation: Relation, kinds: Sequence[ColumnType], shown: Sequence[int]
+    ) -> Sequence[int]:
+        wanted = self._options.before_image
+        if wanted is None:
+            return ()
+        if wanted.column_filter == "pk-only":
+            key = (relation.base or relation).key_columns or ()
+            return [position for position in shown if relation.columns[position].name in key]
+        if wanted.column_filter == "non-lob":
+            return [position for position in shown if not kinds[position].is_lob]
+        return shown
+
+    def _types(
+        self, relation: Relation, kinds: Sequence[ColumnType], shown: Sequence[int]
+    ) -> Sequence[tuple[str, ColumnType, bool]]:
+        known = () if relation.catalog is None else relation.catalog.columns
+        not_null = {column.name for column in known if column.not_null}
+        names = [column.name for column in relation.columns]
+        types = [(names[each], kinds[each], names[each] not in not_null) for each in shown]
+        wanted = self._options.before_image
+        if isinstance(wanted, BeforeImageColumns):
+            filtered = self._filtered(relation, kinds, shown)
+            types += [(wanted.name(names[each]), kinds[each], True) for each in filtered]
+        return types
+
+
+def primary_key(relation: Relation) -> tuple[str, ...]:
+    """Return the names of the primary key's columns; none if there is no primary key.
+
+    Without a catalog, the replica identity counts where it is that of the primary key.
+    """
+    relation = relation.base or relation
+    if relation.catalog is not None:
+        return relation.catalog.primary_key or ()
+    if relation.replica_identity is ReplicaIdentity.DEFAULT:
+        return relation.key_columns or ()
+    return ()
