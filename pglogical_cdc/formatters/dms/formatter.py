@@ -227,6 +227,8 @@ class DmsFormatter:
         )
         self._transaction = TransactionDetails() if include_transaction_details else None
         self._known: dict[int, Table] = {}
+        self._kinds: dict[tuple[str, str], str] = {}
+        """What metadata says of a kind of record, by operation and type of the key."""
 
     @property
     def identifies_rows(self) -> bool:
@@ -336,12 +338,16 @@ class DmsFormatter:
         self, operation: str, record_type: str, key_type: str, key: str, name: str
     ) -> list[str]:
         colon = self._layout.colon
-        members = [
-            f'"timestamp"{colon}"{timestamp(self._clock() // 1000)}"',
-            f'"record-type"{colon}"{record_type}"',
-            f'"operation"{colon}"{operation}"',
-            f'"partition-key-type"{colon}"{key_type}"',
-        ]
+        kind = self._kinds.get((operation, key_type))
+        if kind is None:
+            kind = self._kinds[operation, key_type] = self._layout.separator.join(
+                (
+                    f'"record-type"{colon}"{record_type}"',
+                    f'"operation"{colon}"{operation}"',
+                    f'"partition-key-type"{colon}"{key_type}"',
+                )
+            )
+        members = [f'"timestamp"{colon}"{timestamp(self._clock() // 1000)}"', kind]
         if self._partition_value and key_type != "schema-table":
             members.append(f'"partition-key-value"{colon}{quoted(key)}')
         members.append(name)
