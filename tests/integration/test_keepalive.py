@@ -22,7 +22,7 @@ def test_body_of_five_times_the_timeout_keeps_its_connection(
     database: Database, slot_name: str
 ) -> None:
     make_slot(database, slot_name)
-    _patience(database, "2s")
+    _patience(database, "1s")
     log = database.server.embedded.log
     before = log.stat().st_size
     with reader(database, slot_name) as made:
@@ -31,7 +31,7 @@ def test_body_of_five_times_the_timeout_keeps_its_connection(
         assert keys([next(loop)]) == [1]
         process = active_pid(database, slot_name)
         assert process is not None
-        time.sleep(10)
+        time.sleep(5)
         database.execute("INSERT INTO t VALUES (2)")
         assert keys([next(loop)]) == [2]
         assert active_pid(database, slot_name) == process
