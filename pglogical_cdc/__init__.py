@@ -62,7 +62,7 @@ from pglogical_cdc.formatters import (
     UnwrappedFormatter,
 )
 from pglogical_cdc.lsn import LSN
-from pglogical_cdc.parsers import DebeziumParser, parse_debezium
+from pglogical_cdc.parsers import DebeziumParser, DmsParser, parse_debezium, parse_dms
 from pglogical_cdc.pipeline import Pipeline, Transform
 from pglogical_cdc.replication import (
     ReaderEvent,
@@ -119,6 +119,8 @@ __all__ = (
     "Tombstones",
     "parse_debezium",
     "DebeziumParser",
+    "parse_dms",
+    "DmsParser",
     # transforms
     "IncludeColumns",
     "ExcludeColumns",
