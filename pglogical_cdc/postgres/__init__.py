@@ -20,6 +20,7 @@ from pglogical_cdc.postgres.options import (
     start_replication,
 )
 from pglogical_cdc.postgres.publications import usable_publications
+from pglogical_cdc.postgres.reselect import reselected, unsent_values
 from pglogical_cdc.postgres.server import (
     Server,
     current_lsn,
@@ -56,9 +57,11 @@ __all__ = (
     "published_tables",
     "qualified_name",
     "quote_identifier",
+    "reselected",
     "set_client_encoding",
     "slot_name",
     "start_replication",
+    "unsent_values",
     "usable_publications",
     "usable_slot",
 )

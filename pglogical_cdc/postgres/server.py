@@ -28,6 +28,15 @@ class Server:
     wal_sender_timeout: float
     """Seconds after which a silent client is dropped; 0 for never."""
 
+    @property
+    def client_encoding(self) -> str:
+        """The encoding in which rows are read.
+
+        A database in ``SQL_ASCII`` takes any bytes. To a UTF8 client the server would refuse to
+        send those that are not UTF-8, for ever; so they come as they are.
+        """
+        return "SQL_ASCII" if self.encoding == "SQL_ASCII" else "UTF8"
+
 
 def identify() -> Conversation[Server]:
     """Ask the server who it is; needs a replication connection.

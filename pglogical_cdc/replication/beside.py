@@ -66,7 +66,8 @@ class Beside:
             connection = self._connection = connect_beside(self._parameters, self._replication)
             return converse(connection, conversation())
         except psycopg.Error as error:
-            raise diagnose(error, slot=self._slot) from error
+            # Without the server's own error behind it: it quotes the statement, and so keys.
+            raise diagnose(error, slot=self._slot) from None
 
     def current_lsn(self) -> LSN:
         """Return where the server's WAL ends.

@@ -72,6 +72,15 @@ class ReplicationReader:
 
     One thread reads and acknowledges; `stop` may be called from any.
 
+    With `reselect` no value is `UNCHANGED` that can still be had. Each change that lacks one costs
+    a round trip on the connection beside the stream, whose role needs SELECT on the table. The
+    value is that of the moment of reading: it may be newer than its change, and after a key was
+    used again it is that of another row. It stays `UNCHANGED`, and never becomes NULL, where
+    nothing identifies the row, or the row, table or column is gone or has another type, is hidden
+    by row-level security, locked for more than half a second, takes more than 30 seconds to read,
+    or the change is not visible half a second after it came, because its commit waits for a
+    synchronous standby.
+
     Args:
         conninfo: libpq connection string or URI. With several hosts and no
             ``target_session_attrs``, ``read-write`` is added.
@@ -94,6 +103,8 @@ class ReplicationReader:
         streaming: only ``"off"`` in this version.
         binary: values in binary where the server has a binary form for the type.
         messages: also deliver what ``pg_logical_emit_message`` writes.
+        reselect: read the values that an update did not touch and the server did not send from
+            their table, by key, as they are by then; see above. Not with `binary`.
         origin: ``"any"``, or ``"none"``: only changes that were not replicated themselves
             (PostgreSQL 16 and later).
         memory_limit: only the default in this version.
@@ -129,6 +140,7 @@ class ReplicationReader:
         streaming: Literal["off"] = "off",
         binary: bool = False,
         messages: bool = False,
+        reselect: bool = False,
         origin: Origin = "any",
         memory_limit: int = DEFAULT_MEMORY_LIMIT,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
@@ -156,6 +168,7 @@ class ReplicationReader:
             streaming=streaming,
             binary=binary,
             messages=messages,
+            reselect=reselect,
             origin=origin,
             memory_limit=memory_limit,
             max_message_bytes=max_message_bytes,

@@ -61,6 +61,7 @@ class Settings:
     idle_timeout: float | None
     binary: bool
     messages: bool
+    reselect: bool
     origin: Origin
     max_message_bytes: int
     status_interval: float | None
@@ -110,6 +111,7 @@ def check_settings(
     streaming: str,
     binary: bool,
     messages: bool,
+    reselect: bool,
     origin: str,
     memory_limit: int,
     max_message_bytes: int,
@@ -132,6 +134,7 @@ def check_settings(
         ("failover", failover, (bool,)),
         ("binary", binary, (bool,)),
         ("messages", messages, (bool,)),
+        ("reselect", reselect, (bool,)),
         ("max_message_bytes", max_message_bytes, (int,)),
         ("adapters", adapters, (AdaptersMap, type(None))),
     )
@@ -159,6 +162,8 @@ def check_settings(
         )
     if temporary and failover:
         raise ConfigurationError("a temporary slot cannot be a failover slot")
+    if binary and reselect:
+        raise ConfigurationError("binary=True cannot be had with reselect=True, which reads text")
     return Settings(
         slot=slot_name(slot),
         publications=publication_names(publications),
@@ -171,6 +176,7 @@ def check_settings(
         idle_timeout=_seconds("idle_timeout", idle_timeout),
         binary=binary,
         messages=messages,
+        reselect=reselect,
         origin=cast("Origin", _one_of("origin", origin, Origin)),
         max_message_bytes=_positive("max_message_bytes", max_message_bytes),
         status_interval=_seconds("status_interval", status_interval),

@@ -30,8 +30,10 @@ from pglogical_cdc.postgres import (
     identify,
     parameters,
     publication_warning,
+    reselected,
     set_client_encoding,
     start_replication,
+    unsent_values,
     usable_publications,
     usable_slot,
 )
@@ -122,10 +124,7 @@ class Stream:
                 confirmed_flush=slot.confirmed_flush_lsn,
                 max_message_bytes=settings.max_message_bytes,
             )
-            if self.server.encoding == "SQL_ASCII":
-                # Such a database takes any bytes. To a UTF8 client the server would refuse to send
-                # those that are not UTF-8, for ever; so they come as they are.
-                converse(self._connection, set_client_encoding("SQL_ASCII"))
+            converse(self._connection, set_client_encoding(self.server.client_encoding))
             # 0/0: the server goes on from the slot's confirmed_flush_lsn.
             self._copy = CopyBoth(
                 self._connection,
@@ -265,9 +264,17 @@ class Stream:
                 self._beside.describe(session.undescribed.relation_id, session.commit_lsn)
             )
         if taken:
+            if self._settings.reselect:
+                taken = [self._reselected(change) for change in taken]
             self._last_change = time.monotonic()
             self._idle_target = None
         return taken
+
+    def _reselected(self, change: Change) -> Change:
+        unsent = unsent_values(change)
+        if unsent is None:
+            return change
+        return self._beside.ask(lambda: reselected(unsent, self.server.client_encoding))
 
     def _receive(self, deadline: float | None) -> bool:
         """Read what is here, or wait for it; False when the deadline has passed."""

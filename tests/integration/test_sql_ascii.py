@@ -33,6 +33,16 @@ def test_bytes_that_are_not_utf8(database: Database, slot_name: str) -> None:
                 connection.execute("SET client_encoding TO 'SQL_ASCII'")
                 connection.execute(b"INSERT INTO t VALUES (1, '\xe9'), (2, '\xc3\xa9')")
                 changes = list(reader)
+            connection.execute("CREATE TABLE long (id text PRIMARY KEY, n int, v text)")
+            connection.execute("ALTER TABLE long ALTER v SET STORAGE EXTERNAL")
+            connection.execute(b"INSERT INTO long VALUES ('\xc3\xa9', 1, repeat('\xe9', 5000))")
+            connection.execute("UPDATE long SET n = 2")
+            with ReplicationReader(
+                dsn, slot=slot_name, publications="pübli", until="now", reselect=True
+            ) as reader:
+                (_, update) = reader
+            assert update.after is not None
+            assert update.after["v"] == b"\xe9" * 5000
         rows = [change.after for change in changes]
         assert [dict(row) for row in rows if row is not None] == [
             {"id": 1, "v": b"\xe9"},

@@ -29,7 +29,7 @@ def test_server_says_who_it_is(database: Database) -> None:
         assert found.database == database.name
         assert found.version // 10000 == database.server.version
         assert found.timeline == 1
-        assert found.encoding == "UTF8"
+        assert (found.encoding, found.client_encoding) == ("UTF8", "UTF8")
         assert found.wal_sender_timeout == 2.5
         assert found.position > 0
 

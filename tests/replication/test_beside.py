@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -51,12 +52,13 @@ def test_refusal_is_typed_and_not_asked_again(beside: Beside) -> None:
     def wrong() -> Conversation[None]:
         nonlocal asked
         asked += 1
-        yield sql.SQL("SELECT nothing")
+        yield sql.SQL("SELECT nothing, 'canary'")
 
     first = beside.ask(_pid)
     with pytest.raises(SourceError, match="42703") as caught:
         beside.ask(wrong)
     assert (asked, caught.value.slot) == (1, "s")
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
     assert beside.ask(_pid) == first
 
 

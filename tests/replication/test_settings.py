@@ -84,6 +84,12 @@ def test_temporary_failover_slot_is_refused() -> None:
         _settings(temporary=True, failover=True)
 
 
+def test_binary_values_cannot_be_reselected() -> None:
+    assert _settings(reselect=True).reselect
+    with pytest.raises(ConfigurationError, match=r"binary=True.*reselect=True"):
+        _settings(binary=True, reselect=True)
+
+
 @pytest.mark.parametrize(
     ("until", "expected"),
     [(None, None), ("now", "now"), ("16/B374D848", LSN.parse("16/B374D848")), (16, LSN(16))],
@@ -131,6 +137,7 @@ def test_status_interval_that_the_server_would_not_bear() -> None:
         ("publications", [1]),
         ("tables", [("public", "t")]),
         ("create", "yes"),
+        ("reselect", 1),
         ("until", 1.5),
         ("until", "later"),
         ("idle_timeout", "1"),

@@ -172,6 +172,76 @@ def test_old_changes_have_the_shape_that_their_table_had(
     assert dict(second.after) == {"id": 2, "w": 7}
 
 
+_UNTOUCHED = """
+    ALTER TABLE t ADD body text;
+    ALTER TABLE t ALTER body SET STORAGE EXTERNAL;
+    INSERT INTO t VALUES (1, 'a', repeat('x', 5000));
+    UPDATE t SET v = 'b';
+"""
+
+
+def _beside(database: Database, slot: str) -> list[int]:
+    """The processes of the connections beside the streams."""
+    rows = database.execute(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = 'pglogical_cdc' AND pid <> %s",
+        [active_pid(database, slot)],
+    )
+    return [int(pid) for (pid,) in rows]
+
+
+def test_value_is_reselected_once_and_over_a_new_connection_if_need_be(
+    database: Database, slot_name: str
+) -> None:
+    make_slot(database, slot_name)
+    database.execute(_UNTOUCHED)
+    with reader(database, slot_name, reselect=True) as made:
+        loop = iter(made)
+        next(loop)
+        (pid,) = _beside(database, slot_name)
+        database.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        change = next(loop)
+        assert _beside(database, slot_name) != [pid]
+        assert change.after is not None
+        assert change.after["body"] == "x" * 5000
+        # What is in hand is given again as it is, by whatever loop.
+        database.execute("DROP TABLE t")
+        assert next(iter(made)) is change
+        assert next(made.batches(max_rows=1)) == [change]
+
+
+def test_nothing_is_asked_for_what_the_server_has_sent(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+    database.execute("ALTER TABLE t REPLICA IDENTITY FULL")
+    database.execute(_UNTOUCHED)
+    database.execute("UPDATE t SET v = NULL; DELETE FROM t; TRUNCATE t")
+    with reader(database, slot_name, until="now", reselect=True) as made:
+        loop = iter(made)
+        changes = [next(loop)]
+        (pid,) = _beside(database, slot_name)
+        database.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+        changes += loop
+        assert [change.op for change in changes] == [
+            "insert",
+            "update",
+            "update",
+            "delete",
+            "truncate",
+        ]
+        assert _beside(database, slot_name) == []
+
+
+def test_poll_gives_whole_rows_too(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+    database.execute(_UNTOUCHED)
+    for options, complete in (({}, False), ({"reselect": True}, True)):
+        with reader(database, slot_name, **options) as made:
+            while (change := made.poll(5)) is None or change.op != "update":
+                pass
+            assert change.after is not None
+            assert change.after.is_complete is complete
+
+
 def test_session_is_named_for_the_people_who_look(database: Database, slot_name: str) -> None:
     make_slot(database, slot_name)
     with reader(database, slot_name):
