@@ -19,6 +19,7 @@ from pglogical_cdc.errors import (
     PublicationNotFoundError,
     RecordFormatError,
     SinkError,
+    SinkUnavailableError,
     SlotGapError,
     SlotInUseError,
     SlotInvalidatedError,
@@ -60,6 +61,14 @@ from pglogical_cdc.formatters import (
     Record,
     Tombstones,
     UnwrappedFormatter,
+)
+from pglogical_cdc.handlers import (
+    ChangeHandler,
+    KeyChanges,
+    Upsert,
+    UpsertHandler,
+    key_of,
+    upsert_of,
 )
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.parsers import DebeziumParser, DmsParser, parse_debezium, parse_dms
@@ -127,6 +136,13 @@ __all__ = (
     "MaskColumns",
     "HashColumns",
     "TruncateColumns",
+    # handlers
+    "ChangeHandler",
+    "UpsertHandler",
+    "Upsert",
+    "upsert_of",
+    "key_of",
+    "KeyChanges",
     # sinks and pipeline
     "Sink",
     "FileSink",
@@ -156,6 +172,7 @@ __all__ = (
     "SnapshotError",
     "OffsetStoreError",
     "SinkError",
+    "SinkUnavailableError",
 )
 
 # Tracebacks and docs show the public path, whatever room a name lives in.

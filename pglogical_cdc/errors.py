@@ -24,6 +24,7 @@
     │   └── SnapshotError
     ├── OffsetStoreError              the store of positions
     └── SinkError                     the destination
+        └── SinkUnavailableError      (retryable)
 
 No message holds a password, a key or a row value.
 """
@@ -55,6 +56,7 @@ __all__ = (
     "SnapshotError",
     "OffsetStoreError",
     "SinkError",
+    "SinkUnavailableError",
 )
 
 
@@ -222,3 +224,9 @@ class OffsetStoreError(CdcError):
 
 class SinkError(CdcError):
     """The destination did not take what was written."""
+
+
+class SinkUnavailableError(SinkError):
+    """The destination cannot be reached, or cannot keep anything safe, at the moment."""
+
+    retryable = True

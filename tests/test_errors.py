@@ -20,7 +20,7 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
     drawn: list[tuple[str, str]] = []
     above: dict[int, str] = {}
     for line in (errors.__doc__ or "").splitlines():
-        match = re.match(r"( +)([│├└─ ]*)([A-Z]\w+Error)\b", line)
+        match = re.match(r"( {4})([│├└─ ]*)([A-Z]\w+Error)\b", line)
         if match is not None:
             depth = len(match[2]) // 4
             above[depth] = match[3]
@@ -31,7 +31,11 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
 
 def test_retryable_is_what_passes_by_itself() -> None:
     retryable = {each for each in _CLASSES if each.retryable}
-    assert retryable == {errors.ConnectionLostError, errors.SlotInUseError}
+    assert retryable == {
+        errors.ConnectionLostError,
+        errors.SlotInUseError,
+        errors.SinkUnavailableError,
+    }
 
 
 def test_configuration_errors_are_value_errors() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.servers import Database
+from tests.sinks.mongodb.server import MongoServer, mongo_server
 
-__all__ = ()
+__all__ = ("mongo_server",)
 
 _ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -44,7 +45,15 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.pg(18)
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_example_runs(example: str, database: Database, capfd: pytest.CaptureFixture[str]) -> None:
+def test_example_runs(
+    example: str,
+    database: Database,
+    capfd: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> None:
+    if "mongodb://" in example:
+        mongo: MongoServer = request.getfixturevalue("mongo_server")
+        example = example.replace("mongodb://localhost", mongo.url())
     with database.connect() as connection:
         connection.execute("CREATE TABLE orders (id int PRIMARY KEY, customer text, total numeric)")
         connection.execute("CREATE PUBLICATION shop_pub FOR ALL TABLES")
