@@ -16,7 +16,7 @@ from pglogical_cdc.formatters import (
     Formatter,
     UnwrappedFormatter,
 )
-from pglogical_cdc.parsers import DebeziumParser
+from pglogical_cdc.parsers import DebeziumParser, DmsParser
 from pglogical_cdc.postgres import PsycopgLoaders
 from pglogical_cdc.protocol import Message, PgoutputParser, RelationMessage
 
@@ -134,5 +134,20 @@ def test_read_back(benchmark: BenchmarkFixture, payloads: list[bytes], schemas: 
 
     def run() -> int:
         return len([parser.parse(record.value, record.key) for record in records])
+
+    assert benchmark(run) == ROWS
+
+
+def test_read_back_dms(benchmark: BenchmarkFixture, payloads: list[bytes]) -> None:
+    formatter = DmsFormatter(message_format="json-unformatted")
+    values = [
+        record.value
+        for change in _assemble(_parse(payloads))
+        for record in formatter.format(change)
+    ]
+    parser = DmsParser(primary_keys={"public.standard": ["id"]})
+
+    def run() -> int:
+        return len([parser.parse(value) for value in values])
 
     assert benchmark(run) == ROWS

@@ -75,7 +75,8 @@ class Tombstones:
 
     The keys of all records of rows identify the row. Records that belong to no row (transaction
     marks, heartbeats, messages, a truncate, a `ControlRecord`, if the format has them) stay as they
-    are; note that a compacted topic does not forget the rows of a truncated table.
+    are. Note that a compacted topic does not forget what has no delete: the rows of a table that
+    was truncated or dropped, and those under the old name of a table or of a key's column.
 
     With ``key="json"`` a key is ``{"schema":...,"table":...,<column>:<value>,...}``: the columns of
     the primary key in its order, or those of the replica identity's index where the server does

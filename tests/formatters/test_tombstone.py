@@ -338,6 +338,17 @@ def test_dms_schema_table_keys_are_refused_at_once() -> None:
         Tombstones(DmsFormatter(), key="formatter")
 
 
+@pytest.mark.parametrize("options", [{"include_control_details": True}, {"on_truncate": "control"}])
+def test_dms_keys_that_a_control_record_could_have_are_refused(options: dict[str, Any]) -> None:
+    alone: dict[str, Any] = {
+        "partition_key": "primary-key",
+        "topic": lambda schema, table: f"{schema}.{table}",
+    }
+    Tombstones(DmsFormatter(**alone), key="formatter")
+    with pytest.raises(ConfigurationError, match="DmsFormatter do not identify a row"):
+        Tombstones(DmsFormatter(**alone, **options), key="formatter")
+
+
 def test_dms_primary_keys() -> None:
     dms = DmsFormatter(partition_key="primary-key", partition_include_schema_table=True)
     feed, tombstones = orders(), Tombstones(dms, key="formatter")

@@ -408,6 +408,14 @@ def test_an_update_has_the_whole_new_row_and_a_delete_no_before_image() -> None:
     assert "before-image" not in Writer().only(update)
 
 
+def test_a_before_image_of_the_key_has_it_where_the_old_row_was_sent() -> None:
+    feed = Feed()
+    _people(feed, identity="f", catalog=_TABLE)
+    feed.begin()
+    update = feed.update(16385, "1", "Ada", "31", "{}", old=["1", "Ada", "30", None])
+    assert '},"before-image":{"id":1}' in Writer(before_image=BeforeImage()).data(update)
+
+
 # -- values
 
 
@@ -416,6 +424,7 @@ def test_an_update_has_the_whole_new_row_and_a_delete_no_before_image() -> None:
     [
         (INT2, -1, "-7", "-7"),
         (INT4, -1, "7", "7"),
+        (INT8, -1, "9007199254740993", "9007199254740993"),
         (FLOAT8, -1, "25", "25"),
         (FLOAT8, -1, "25.3", "25.3"),
         (FLOAT8, -1, "1.77", "1.77"),
@@ -423,6 +432,7 @@ def test_an_update_has_the_whole_new_row_and_a_delete_no_before_image() -> None:
         (FLOAT4, -1, "2.2", "2.20000005"),
         (BOOL, -1, "t", "true"),
         (VARCHAR, 44, "Ada", '"Ada"'),
+        (BPCHAR, 9, "ab   ", '"ab   "'),
         (TEXT, -1, "a", '"a"'),
         (JSON, -1, '{"foo": "bar"}', '"{\\"foo\\": \\"bar\\"}"'),
         (TIMESTAMP, -1, "2010-11-01 00:02:00.1", '"2010-11-01T00:02:00.100000Z"'),
@@ -495,9 +505,10 @@ def test_without_a_primary_key_there_is_none_in_the_definition() -> None:
     assert "primary-key" not in _created(table)
 
 
-@pytest.mark.parametrize("type_name", ["json", "jsonb", "text", "_int4"])
+@pytest.mark.parametrize("type_name", ["json", "jsonb", "text", "_int4", "hstore"])
 def test_lobs_vanish_without_a_primary_key_as_with_aws(type_name: str) -> None:
-    table = relation(column("id", "int4"), column("v", type_name))
+    oid = 70001 if type_name == "hstore" else None
+    table = relation(column("id", "int4"), column("v", type_name, oid=oid))
     created = _created(table, lobs_without_primary_key=False)
     assert '"columns":{"id":{"type":"INT32","nullable":true}}' in created
     change = Insert(1, Feed().begin(), 1, table, Row(table, [b"1", b"x"]))

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
-from pglogical_cdc.events import Relation
+from attrs import define, evolve
+
+from pglogical_cdc.events import Position, Relation, RowChange, SchemaChange
 from pglogical_cdc.formatters.dms.alterations import Alteration, AlterOperation, alterations
 from pglogical_cdc.formatters.dms.column_type import ColumnType
 from pglogical_cdc.formatters.dms.layout import Json
@@ -26,6 +28,21 @@ Control: TypeAlias = tuple[ControlOperation, str, str, Mapping[str, Json]]
 """Operation, schema, table, and the body that ``IncludeControlDetails`` shows."""
 
 
+@define
+class _Told:
+    """What consumers have been told of a table last."""
+
+    table: Table
+    position: Position | None
+    """Of the change that brought it about; None for a row of a snapshot."""
+    by_schema_change: bool
+    controls: list[Control]
+
+
+_Key: TypeAlias = tuple[str, int]
+"""Database and OID of a table."""
+
+
 class Controls:
     """Tells what has become of tables since they were last described.
 
@@ -37,55 +54,85 @@ class Controls:
     def __init__(self, *, create: bool, alter: bool) -> None:
         self._create: Final = create
         self._alter: Final = alter
-        self._tables: dict[int, Table] = {}
-        self._oids: dict[tuple[str, str], int] = {}
+        self._told: dict[_Key, _Told] = {}
+        self._names: dict[tuple[str, str, str], _Key] = {}
+        self._lost: set[_Key] = set()
+        """Tables whose name another has taken: consumers take them to be dropped."""
 
-    def describe(self, table: Table, previous: Relation | None) -> list[Control]:
+    def describe(self, table: Table, previous: Table | None, change: RowChange) -> list[Control]:
         """Take a version of a table and return what has happened to bring it about.
+
+        What comes again after an error is told again by the change that told it, and by none that
+        is older: the table was altered but once.
 
         Args:
             table: the version.
             previous: the version before it in the stream, if that is known.
+            change: the first change of the version.
         """
+        if not (self._create or self._alter):
+            return []
         relation = table.relation
-        schema, name = relation.schema, relation.name
-        known = self._tables.get(relation.oid)
-        dropped = self._forget_namesake(relation)
-        self._tables[relation.oid] = table
-        if known is not None:
-            old = known.relation.schema, known.relation.name
-            if self._oids.get(old) == relation.oid:
-                del self._oids[old]
-            previous = known.relation
-        self._oids[schema, name] = relation.oid
+        key = relation.database, relation.oid
+        told = self._told.get(key)
+        position = None if change.transaction is None else change.position
+        by_schema_change = isinstance(change, SchemaChange)
+        if told is not None and told.position is not None and position is not None:
+            if position < told.position:
+                return []
+            if (
+                position == told.position
+                and by_schema_change is told.by_schema_change
+                and relation.has_shape_of(told.table.relation)
+            ):
+                return told.controls
+        controls = self._new_controls(key, table, previous if told is None else told.table)
+        self._told[key] = _Told(table, position, by_schema_change, controls)
+        return controls
+
+    def _new_controls(self, key: _Key, table: Table, previous: Table | None) -> list[Control]:
+        schema, name = table.relation.schema, table.relation.name
         controls: list[Control] = []
-        if dropped and self._alter:
+        taken = self._take_name(key, table.relation)
+        if taken and self._alter:
             controls.append(("drop-table", schema, name, {}))
-        if known is None and (self._create or (dropped and self._alter)):
+        is_new = key not in self._told
+        is_back = key in self._lost
+        self._lost.discard(key)
+        if (is_new and self._create) or ((is_back or (is_new and taken)) and self._alter):
             controls.append(("create-table", schema, name, {"table-def": _definition(table)}))
         elif previous is not None and self._alter:
-            shown = _shown(table) if known is None else _shown(table) | _shown(known)
             controls += [
-                (step.operation, schema, name, _body(step, table, previous))
-                for step in alterations(previous, relation)
-                if step.column is None or step.column in shown
+                (step.operation, schema, name, _body(step, table, previous.relation))
+                for step in alterations(_shown(previous), _shown(table))
             ]
         return controls
 
-    def _forget_namesake(self, relation: Relation) -> bool:
-        """Forget the other table that had this name, and tell whether there was one.
+    def _take_name(self, key: _Key, relation: Relation) -> bool:
+        """Give a table its name, and tell whether another had it until now.
 
-        Two tables cannot have one name at a time: that one is gone, or has another name now.
+        Two tables cannot have one name at a time: that one is gone, or has another name by now.
         """
-        oid = self._oids.get((relation.schema, relation.name))
-        if oid is None or oid == relation.oid:
+        told = self._told.get(key)
+        if told is not None:
+            old = relation.database, told.table.relation.schema, told.table.relation.name
+            if self._names.get(old) == key:
+                del self._names[old]
+        name = relation.database, relation.schema, relation.name
+        owner = self._names.get(name)
+        self._names[name] = key
+        if owner is None:
             return False
-        del self._tables[oid]
+        self._lost.add(owner)
         return True
 
 
-def _shown(table: Table) -> set[str]:
-    return {name for name, _, _ in table.types}
+def _shown(table: Table) -> Relation:
+    """Return a version of a table with the columns that its records have."""
+    relation = table.relation
+    names = {name for name, _, _ in table.types}
+    columns = tuple(column for column in relation.columns if column.name in names)
+    return relation if columns == relation.columns else evolve(relation, columns=columns)
 
 
 def _definition(table: Table) -> Json:

@@ -14,14 +14,12 @@ from pglogical_cdc.clock import time_ns
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import (
     Change,
-    Delete,
-    Insert,
+    Operation,
     RawValue,
     Relation,
     Row,
     RowChange,
     SchemaChange,
-    SnapshotRead,
     Transaction,
     Truncate,
     Update,
@@ -41,11 +39,11 @@ __all__ = ("DmsFormatter", "MessageFormat", "OnTruncate", "PartitionKey")
 MessageFormat: TypeAlias = Literal["json", "json-unformatted"]
 OnTruncate: TypeAlias = Literal["skip", "control"]
 
-_OPERATIONS: Final[Mapping[type[Change], str]] = {
-    Insert: "insert",
-    Update: "update",
-    Delete: "delete",
-    SnapshotRead: "load",
+_OPERATIONS: Final[Mapping[Operation, str]] = {
+    "insert": "insert",
+    "update": "update",
+    "delete": "delete",
+    "read": "load",
 }
 
 
@@ -69,23 +67,32 @@ class DmsFormatter:
     become U+FFFD; whether a column that an update leaves out is NULL or was not sent, unless
     `include_null_and_empty` writes NULL.
 
-    **Control records** come before the record of the change that shows what they tell, also after
-    the reader was restarted, as long as the formatter is the same. ``create-table`` comes with
-    `include_control_details` when a table is seen for the first time. With
-    `include_table_alter_operations` come ``rename-table``, ``drop-column``, ``rename-column``
+    **Control records** come before the record of the change that shows what they tell.
+    ``create-table`` comes with `include_control_details` when a table is seen for the first time.
+    With `include_table_alter_operations` come ``rename-table``, ``drop-column``, ``rename-column``
     (where the number of the column in the catalog proves it; else one was dropped and another
-    added), ``column-type-change``, ``add-column``; and ``drop-table`` with ``create-table`` when
-    another table has taken the name of one: logical decoding does not tell that a table was
-    dropped. DMS's tables of its own (``awsdms_status`` and others) are not imitated.
+    added), ``column-type-change`` and ``add-column``. Logical decoding does not tell that a table
+    was dropped: ``drop-table`` and ``create-table`` come when **another table has taken its name**,
+    also if it was but renamed; it is then created anew under its other name. DMS's tables of its
+    own (``awsdms_status`` and others) are not imitated.
+
+    A formatter remembers what it has told, by position: use one for one slot, and the same one
+    after the reader was restarted. What comes again then is told again where it was told, and a
+    table is not taken back to what it was.
 
     Not verified against AWS, because neither documentation nor public samples tell: the bodies of
     control records other than ``create-table`` and ``drop-table`` (here the ``table-def`` of the
     new version, with ``column-name``, ``old-column-name``, ``old-schema-name`` and
-    ``old-table-name`` beside it); the names TIME, BYTES and NUMERIC in a ``table-def``; what the
+    ``old-table-name`` beside it); the names TIME, BYTES and NUMERIC in a ``table-def``, and the
+    length of an interval (captures vary from 15 to 25; here 128, as the guide has it); what the
     parts of ``stream-position`` count (here the messages of pgoutput); ``prev-`` fields inside a
     transaction (here those of the record before); what a ``BI_`` column has in other operations
     than updates (here NULL); values that `dms.values` names; and what these options switch:
     `primary_key_separator`, `upper_hex`, `numeric_as_string`, `non_finite_as_string`.
+
+    Not here: object mapping beyond partition keys (``map-record-to-document``, attribute mapping);
+    leave columns out with a transform. The source settings ``MapJsonbAsClob`` and
+    ``MapLongVarcharAs`` choose among types that look alike in JSON.
 
     Values must come as text: of a reader with ``binary=False``.
 
@@ -107,11 +114,13 @@ class DmsFormatter:
         map_boolean_as_boolean: write booleans as such; else as the strings of DMS's CHAR(5).
         before_image: a `BeforeImage` for a member of its own in updates, or `BeforeImageColumns`
             for columns in ``data``. It has what the server sent of the old row: nothing under
-            REPLICA IDENTITY DEFAULT while the key stays, the old key if it changed, all under FULL.
+            REPLICA IDENTITY DEFAULT while the key stays, the old key if it changed, all columns
+            that the filter wants under FULL.
         partition_key: the record's key. ``"schema-table"`` for changes, with the primary key's
             value for ``load`` as AWS has it; ``"primary-key"`` for all; ``"transaction-id"`` for
             changes; ``"constant"``; ``"attribute-name"``. A row that has nothing to make it of (no
-            primary key, the attribute NULL or not sent) falls back to schema-table. Values are
+            primary key, the attribute NULL or not sent, as for deletes whose replica identity is
+            another index) falls back to schema-table, and so to another partition. Values are
             PostgreSQL's text. Control records have the key ``<task_id>.<schema>.<table>``.
         partition_key_name: the column of ``"attribute-name"``.
         partition_key_value: the value of ``"constant"``.
@@ -226,14 +235,19 @@ class DmsFormatter:
             create=include_control_details, alter=include_table_alter_operations
         )
         self._transaction = TransactionDetails() if include_transaction_details else None
+        # In the topic of its table a row's key could be that of a control record.
+        tells = include_control_details or include_table_alter_operations
+        self._topic_of_table: Final = callable(topic) and not tells and on_truncate == "skip"
         self._known: dict[int, Table] = {}
+        self._brought: tuple[Change | None, Sequence[Control]] = None, ()
+        """The last change that has shown a new version of a table, and what that tells."""
         self._kinds: dict[tuple[str, str], str] = {}
         """What metadata says of a kind of record, by operation and type of the key."""
 
     @property
     def identifies_rows(self) -> bool:
         """Whether topic and key together can tell any two rows apart, for log compaction."""
-        return self._keys.identifies_rows(topic_of_table=callable(self._topic))
+        return self._keys.identifies_rows(topic_of_table=self._topic_of_table)
 
     def row_key(self, relation: Relation, raw: Sequence[RawValue]) -> bytes | None:
         """Return the key of a row's records, or None if it could be another row's as well."""
@@ -250,21 +264,30 @@ class DmsFormatter:
             return ()
         relation = change.relation
         table = self._known.get(relation.oid)
-        controls: Sequence[Control] = ()
-        if table is None or table.relation is not relation:
-            table = self._known[relation.oid] = self._tables.describe(relation)
-            previous = change.previous if isinstance(change, SchemaChange) else None
-            controls = self._controls.describe(table, previous)
+        is_new = table is None or table.relation is not relation
+        if table is None or is_new:
+            table = self._tables.describe(relation)
             if self._transaction is not None:
                 self._transaction.relation_described(change.transaction)
-        operation = _OPERATIONS.get(type(change))
-        if operation is not None:
-            record = self._data_record(table, change, operation)
-            return (*self._control_records(controls, change), record) if controls else (record,)
+        operation = _OPERATIONS.get(change.op)
+        data = None if operation is None else self._data_record(table, change, operation)
+        # Only now: a change that fails has told nothing.
+        self._known[relation.oid] = table
+        if is_new:
+            previous = None
+            if isinstance(change, SchemaChange):
+                previous = self._tables.describe(change.previous)
+            self._brought = change, self._controls.describe(table, previous, change)
+        last, controls = self._brought
+        if change is not last:  # which it also is if it comes again
+            controls = ()
         if isinstance(change, Truncate) and self._on_truncate == "control":
             truncate: Control = ("truncate-table", relation.schema, relation.name, {})
             controls = (*controls, truncate)
-        return self._control_records(controls, change)
+        if not controls:
+            return () if data is None else (data,)
+        told = self._control_records(controls, change)
+        return told if data is None else (*told, data)
 
     def begin(self, transaction: Transaction) -> Sequence[Record]:
         """Return nothing: DMS does not mark the start of a transaction."""

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import Delete, RawValue, Relation, Row, RowChange, SnapshotRead
-from pglogical_cdc.formatters.dms.table import Table
+from pglogical_cdc.formatters.dms.table import Table, primary_key
 from pglogical_cdc.formatters.option_check import check_option, check_text
 from pglogical_cdc.formatters.wire.binary_form import binary_form_error
 
@@ -123,7 +123,8 @@ def _attribute(row: Row, name: str) -> str | None:
 def _key_parts(relation: Relation, *rows: Sequence[RawValue]) -> list[str] | None:
     """Return the text of each key column from the first row that has it; None if one is missing."""
     parts: list[str] = []
-    for position in relation.key_positions or ():
+    for name in primary_key(relation):
+        position = relation.positions[name]
         texts = (_text(relation, raw[position]) for raw in rows)
         part = next((text for text in texts if text is not None), None)
         if part is None:

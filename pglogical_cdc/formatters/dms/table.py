@@ -7,6 +7,7 @@ from typing import Final
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.absent import Absent
+from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import RawValue, Relation, ReplicaIdentity
 from pglogical_cdc.formatters.dms.column_type import ColumnType, column_type
 from pglogical_cdc.formatters.dms.layout import Layout, quoted
@@ -143,7 +144,10 @@ class Tables:
         if wanted is None:
             return None
         rename = wanted.name if isinstance(wanted, BeforeImageColumns) else None
-        return self._members(relation, self._filtered(relation, kinds, shown), rename)
+        positions = self._filtered(relation, kinds, shown)
+        if rename is not None:
+            _check_names(relation, [rename(relation.columns[each].name) for each in positions])
+        return self._members(relation, positions, rename)
 
     def _filtered(
         self, relation: Relation, kinds: Sequence[ColumnType], shown: Sequence[int]
@@ -152,7 +156,7 @@ class Tables:
         if wanted is None:
             return ()
         if wanted.column_filter == "pk-only":
-            key = (relation.base or relation).key_columns or ()
+            key = primary_key(relation)
             return [position for position in shown if relation.columns[position].name in key]
         if wanted.column_filter == "non-lob":
             return [position for position in shown if not kinds[position].is_lob]
@@ -172,14 +176,26 @@ class Tables:
         return types
 
 
+def _check_names(relation: Relation, made: Sequence[str]) -> None:
+    taken = [name for name in made if name in relation.positions]
+    if taken:
+        raise ConfigurationError(
+            f"the before image's column {taken[0]!r} would be a second one of "
+            f"{relation.schema}.{relation.name}: choose another column_prefix or column_suffix"
+        )
+
+
 def primary_key(relation: Relation) -> tuple[str, ...]:
     """Return the names of the primary key's columns; none if there is no primary key.
 
-    Without a catalog, the replica identity counts where it is that of the primary key.
+    Without a catalog, or with that of a later version that does not fit, the replica identity
+    counts where it is that of the primary key.
     """
     relation = relation.base or relation
     if relation.catalog is not None:
-        return relation.catalog.primary_key or ()
+        names = relation.catalog.primary_key or ()
+        if all(name in relation.positions for name in names):
+            return names
     if relation.replica_identity is ReplicaIdentity.DEFAULT:
-        return relation.key_columns or ()
+        return tuple(column.name for column in relation.columns if column.is_identity)
     return ()

@@ -7,8 +7,9 @@ message stays valid whatever came.
 The mapping is that of the DMS user guide, "Source data types for PostgreSQL", and of captured
 messages. Not verified against AWS: numeric (the number as PostgreSQL writes it; a string if the
 column, or else the value, has more than DMS's 38 digits), money (a number), the case of bytea's
-digits, what stands for numbers that are not finite, time zones of ``timetz``, and dates before
-Christ or infinite (PostgreSQL's text).
+digits, what stands for numbers that are not finite, whole numbers in ``float4`` and the sign of
+zero (cJSON may write them as integers), time zones of ``timetz``, and dates before Christ or
+infinite (PostgreSQL's text).
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ Render: TypeAlias = Callable[[bytes], str]
 """From a value in text format, as it came, to JSON text."""
 
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?").fullmatch
+_DECIMAL: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?").fullmatch
+_WHOLE_MICROSECONDS: Final = re.compile(
+    rb"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}(?:\+00)?"
+).fullmatch
 _NOT_FINITE: Final = frozenset({"NaN", "Infinity", "-Infinity"})
 _MONEY: Final = re.compile(r"(-?)\$([0-9,]+\.[0-9]+)").fullmatch
 _SINGLE: Final = struct.Struct("<f")
@@ -112,7 +117,10 @@ def _non_finite(render: Render, options: ValueOptions) -> Render:
 
 
 def _string(value: bytes) -> str:
-    return encode_basestring(value.decode("utf-8", "replace"))
+    try:
+        return encode_basestring(value.decode())
+    except UnicodeDecodeError:
+        return encode_basestring(value.decode("utf-8", "replace"))
 
 
 def _not_a_number(text: str) -> str:
@@ -121,11 +129,15 @@ def _not_a_number(text: str) -> str:
 
 
 def _number(value: bytes) -> str:
+    if value.isdigit() and (value[0] != 0x30 or len(value) == 1):
+        return value.decode()
     text = value.decode("utf-8", "replace")
     return text if _NUMBER(text) else _not_a_number(text)
 
 
 def _numeric(value: bytes) -> str:
+    if len(value) <= MAX_DIGITS and _DECIMAL(value):
+        return value.decode()
     text = value.decode("utf-8", "replace")
     if not _NUMBER(text):
         return _not_a_number(text)
@@ -216,6 +228,9 @@ def _bytes(prefix: str, *, upper: bool) -> Render:
 
 def _timestamp(digits: int) -> Render:
     def render(value: bytes) -> str:
+        if digits == 6 and _WHOLE_MICROSECONDS(value):
+            text = value.decode()
+            return f'"{text[:10]}T{text[11:26]}Z"'
         match = ISO_TIMESTAMP.fullmatch(value)
         if match is None or match[9]:  # infinity, or a date before Christ
             return _string(value)

@@ -271,6 +271,9 @@ def parse_debezium(
 ) -> Change | Tombstone:
     """Return the event of one of Debezium's records, by a `DebeziumParser` with default options.
 
+    The whole program shares that parser, which remembers tables by their names: for long runs and
+    for threads make a `DebeziumParser` each.
+
     Args:
         value: the record's value: JSON, with or without its schema.
         key: the record's key; without it no event has a key.

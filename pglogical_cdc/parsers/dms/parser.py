@@ -259,6 +259,9 @@ _parser = functools.cache(DmsParser)
 def parse_dms(value: bytes | str | None, key: bytes | str | None = None) -> Change | Tombstone:
     """Return the event of one record of AWS DMS, by a `DmsParser` with default options.
 
+    The whole program shares that parser, which remembers tables by their names: for topics of
+    several databases, for long runs and for threads make a `DmsParser` each.
+
     Args:
         value: the record's value, in either ``MessageFormat``.
         key: the record's key.

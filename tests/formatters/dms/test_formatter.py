@@ -602,6 +602,55 @@ def test_a_loop_that_formats_rows_only_has_the_same_control_records() -> None:
     assert not isinstance(row, ControlRecord)
 
 
+def test_a_change_that_comes_again_brings_its_control_records_again() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    dms = formatter(include_control_details=True)
+    first = feed.insert(16385, "1", None, None, None)
+    assert dms.format(first) == dms.format(first)
+    assert len(dms.format(first)) == 2
+    assert len(dms.format(feed.insert(16385, "2", None, None, None))) == 1
+
+
+def test_a_change_that_fails_has_told_nothing() -> None:
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    dms = formatter(include_control_details=True)
+    with pytest.raises(ConfigurationError):
+        dms.format(feed.insert(16385, BinaryValue(b"\0\0\0\x01"), None, None, None))
+    assert len(dms.format(feed.insert(16385, "2", None, None, None))) == 2
+
+
+def test_a_column_of_a_before_image_must_not_be_one_of_the_table() -> None:
+    feed = Feed()
+    feed.table(1, "public", "t", [("id", INT4), ("BI_id", INT4)], key=["id"])
+    feed.begin()
+    change = feed.insert(1, "1", "2")
+    with pytest.raises(ConfigurationError, match=r"'BI_id' would be a second one of public\.t"):
+        formatter(before_image=BeforeImageColumns()).format(change)
+    assert data(formatter(before_image=BeforeImageColumns("", "_old")).format(change)) == {
+        "id": 1,
+        "BI_id": 2,
+    }
+
+
+def test_a_subclass_of_a_change_is_that_change() -> None:
+    class Marked(Insert):
+        """A user's own."""
+
+    feed = Feed()
+    people(feed)
+    feed.begin()
+    change = feed.insert(16385, "1", None, None, None)
+    assert isinstance(change, Insert)
+    marked = Marked(
+        change.wal_start, change.transaction, change.ordinal, change.relation, change.after
+    )
+    assert value(formatter().format(marked)) == value(formatter().format(change))
+
+
 def test_without_the_options_tables_may_change_silently() -> None:
     feed = Feed()
     people(feed)

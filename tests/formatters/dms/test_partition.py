@@ -111,6 +111,14 @@ def test_a_table_s_name_can_be_ambiguous_too() -> None:
     assert keys().of_row(dotted, [b"x"]) == "x"
 
 
+def test_a_unique_index_is_no_primary_key() -> None:
+    unique = relation(column("a", identity=True), unique=["a"], not_null=["a"])
+    load = SnapshotRead(1, None, 0, unique, Row(unique, [b"x"]))
+    assert unique.key_columns == ("a",)
+    assert keys().of(described(unique), load) == ("schema-table", "public.t")
+    assert keys().of_row(unique, [b"x"]) is None
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "topic_of_table", "expected"),
     [
