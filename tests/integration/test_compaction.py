@@ -185,6 +185,47 @@ def test_ten_thousand_records_of_dms_are_the_table(database: Database, slot_name
     assert kept == content
 
 
+def test_records_of_dms_with_toasted_values_are_the_table(
+    database: Database, slot_name: str
+) -> None:
+    """With ``reselect`` the last record of each key is the whole row."""
+    make_slot(
+        database,
+        slot_name,
+        "CREATE TABLE notes (id int PRIMARY KEY, n int, body text);"
+        "ALTER TABLE notes ALTER body SET STORAGE EXTERNAL",
+    )
+    r = random.Random(5)
+    with database.connect() as connection:
+        for number in range(300):
+            id = r.randint(1, 12)
+            connection.execute(
+                r.choice(
+                    (
+                        f"INSERT INTO notes VALUES ({id}, 0, repeat('{number}.', 2000))"
+                        " ON CONFLICT (id) DO UPDATE SET body = EXCLUDED.body",
+                        f"UPDATE notes SET n = {number} WHERE id = {id}",
+                        f"UPDATE notes SET id = id + 12 WHERE id = {id}"
+                        f" AND NOT EXISTS (SELECT FROM notes WHERE id = {id + 12})",
+                        f"DELETE FROM notes WHERE id = {id + r.choice((0, 12))}",
+                    )
+                ).encode()
+            )
+    changes = read(database, slot_name, reselect=True)
+    formatter = DmsFormatter(message_format="json-unformatted", include_null_and_empty=True)
+    kept: dict[bytes | None, Any] = {}
+    for record in formatted(changes, Tombstones(formatter)):
+        if record.value is None:
+            del kept[record.key]
+        else:
+            kept[record.key] = json.loads(record.value)["data"]
+    rows = database.execute("SELECT id, n, body FROM notes")
+    assert len(rows) > 5
+    assert {row["id"]: (row["n"], row["body"]) for row in kept.values()} == {
+        id: (n, body) for id, n, body in rows
+    }
+
+
 def _ten_thousand_changes(database: Database, r: random.Random) -> None:
     """Insert, update, move and delete rows of a hundred keys, in transactions of all sizes."""
     keys = [(region, number) for region in ("eu", "é😀", "a.b", '"') for number in range(25)]

@@ -81,9 +81,6 @@ def test_is_a_formatter() -> None:
     assert isinstance(DmsFormatter(), Formatter)
 
 
-# -- the messages of the reference
-
-
 def test_insert_in_the_default_format_is_laid_out_as_cjson_does() -> None:
     feed = Feed()
     people(feed)
@@ -118,94 +115,6 @@ def test_the_record_has_the_position_of_its_change() -> None:
     feed.insert(16385, "1", None, None, None)
     change = feed.insert(16385, "2", None, None, None)
     assert only(formatter().format(change)).position == change.position
-
-
-def test_load() -> None:
-    feed = Feed()
-    people(feed)
-    feed.begin()
-    row = feed.insert(16385, "42", "Ada", "30", '{"foo": "bar"}')
-    dms = formatter(include_partition_value=True, partition_include_schema_table=True)
-    record = only(dms.format(loaded(feed, row)))
-    assert record.key == b"public.people.42"
-    assert value([record]) == (
-        '{"data":{"id":42,"name":"Ada","age":30,"attributes":"{\\"foo\\": \\"bar\\"}"},'
-        '"metadata":{' + TIMESTAMP + ',"record-type":"data","operation":"load",'
-        '"partition-key-type":"primary-key","partition-key-value":"public.people.42",'
-        '"schema-name":"public","table-name":"people"}}'
-    )
-
-
-def test_changes_with_all_details() -> None:
-    feed = Feed(lsn=0x2_7C00_7000)
-    people(feed)
-    dms = formatter(include_transaction_details=True, include_null_and_empty=True)
-    feed.begin(xid=1139)
-    insert = feed.insert(16385, "46", "Eve", None, None)
-    insert_at = f"00000002/{insert.wal_start & 0xFFFFFFFF:08X}"
-    assert value(dms.format(insert)) == (
-        '{"data":{"id":46,"name":"Eve","age":null,"attributes":null},'
-        '"metadata":{' + TIMESTAMP + ',"record-type":"data","operation":"insert",'
-        '"partition-key-type":"schema-table","schema-name":"public","table-name":"people",'
-        '"transaction-id":1139,"transaction-record-id":1,'
-        '"commit-timestamp":"2026-01-01T00:00:04.005006Z",'
-        f'"stream-position":"{insert_at}.3.{insert_at}"'
-        "}}"
-    )
-    feed.commit()
-    feed.begin(xid=1140)
-    update = feed.update(16385, "42", "Ada", "33", "{}")
-    update_at = f"00000002/{update.wal_start & 0xFFFFFFFF:08X}"
-    assert value(dms.format(update)) == (
-        '{"data":{"id":42,"name":"Ada","age":33,"attributes":"{}"},'
-        '"metadata":{' + TIMESTAMP + ',"record-type":"data","operation":"update",'
-        '"partition-key-type":"schema-table","schema-name":"public","table-name":"people",'
-        '"transaction-id":1140,"transaction-record-id":1,'
-        '"prev-transaction-id":1139,"prev-transaction-record-id":1,'
-        '"commit-timestamp":"2026-01-01T00:00:04.005006Z",'
-        f'"stream-position":"{update_at}.2.{update_at}"'
-        "}}"
-    )
-    second = feed.delete(16385, key=["42", None, None, None])
-    second_at = f"00000002/{second.wal_start & 0xFFFFFFFF:08X}"
-    assert value(dms.format(second)).endswith(
-        '"transaction-id":1140,"transaction-record-id":2,'
-        '"prev-transaction-id":1140,"prev-transaction-record-id":1,'
-        '"commit-timestamp":"2026-01-01T00:00:04.005006Z",'
-        f'"stream-position":"{update_at}.3.{second_at}"'
-        "}}"
-    )
-
-
-def test_delete_with_minimal_options_has_the_key_alone() -> None:
-    feed = Feed()
-    people(feed)
-    feed.begin(xid=1144)
-    record = only(formatter().format(feed.delete(16385, key=["45", None, None, None])))
-    assert value([record]) == (
-        '{"data":{"id":45},"metadata":{' + TIMESTAMP + ',"record-type":"data","operation":"delete",'
-        '"partition-key-type":"schema-table","schema-name":"public","table-name":"people",'
-        '"transaction-id":1144}}'
-    )
-    assert record.key == b"public.people"
-
-
-def test_delete_has_null_for_what_is_not_known_if_nulls_are_wanted() -> None:
-    feed = Feed()
-    people(feed)
-    feed.begin()
-    change = feed.delete(16385, key=["45", None, None, None])
-    assert '"data":{"id":45,"name":null,"age":null,"attributes":null}' in value(
-        formatter(include_null_and_empty=True).format(change)
-    )
-
-
-def test_delete_under_full_has_the_whole_old_row() -> None:
-    feed = Feed()
-    people(feed, identity="f")
-    feed.begin()
-    change = feed.delete(16385, old=["45", "Eve", None, "{}"])
-    assert data(formatter().format(change)) == {"id": 45, "name": "Eve", "attributes": "{}"}
 
 
 # -- data
