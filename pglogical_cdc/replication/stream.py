@@ -124,7 +124,8 @@ class Stream:
                 confirmed_flush=slot.confirmed_flush_lsn,
                 max_message_bytes=settings.max_message_bytes,
             )
-            converse(self._connection, set_client_encoding(self.server.client_encoding))
+            if self.server.client_encoding != "UTF8":  # which the session has anyway
+                converse(self._connection, set_client_encoding(self.server.client_encoding))
             # 0/0: the server goes on from the slot's confirmed_flush_lsn.
             self._copy = CopyBoth(
                 self._connection,

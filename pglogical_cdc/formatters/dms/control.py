@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from pglogical_cdc.events import Position, Relation, RowChange, SchemaChange
 from pglogical_cdc.formatters.dms.alterations import Alteration, AlterOperation, alterations
@@ -28,15 +28,20 @@ Control: TypeAlias = tuple[ControlOperation, str, str, Mapping[str, Json]]
 """Operation, schema, table, and the body that ``IncludeControlDetails`` shows."""
 
 
+_Place: TypeAlias = tuple[Position, bool]
+"""Of a change: its position, and whether it is a SchemaChange, which shares that of the next."""
+
+
 @define
 class _Told:
-    """What consumers have been told of a table last."""
+    """What consumers have been told of a table."""
 
     table: Table
-    position: Position | None
-    """Of the change that brought it about; None for a row of a snapshot."""
-    by_schema_change: bool
-    controls: list[Control]
+    """Its latest version."""
+    at: Position | None = None
+    """Where that has begun; None in a snapshot, whose rows have one position."""
+    controls: dict[_Place, list[Control]] = field(factory=dict)
+    """What was told where. A table is not altered so often that this could grow large."""
 
 
 _Key: TypeAlias = tuple[str, int]
@@ -62,8 +67,8 @@ class Controls:
     def describe(self, table: Table, previous: Table | None, change: RowChange) -> list[Control]:
         """Take a version of a table and return what has happened to bring it about.
 
-        What comes again after an error is told again by the change that told it, and by none that
-        is older: the table was altered but once.
+        What comes again after an error is told again where it was told, and nowhere else: the
+        table was altered but once.
 
         Args:
             table: the version.
@@ -76,18 +81,20 @@ class Controls:
         key = relation.database, relation.oid
         told = self._told.get(key)
         position = None if change.transaction is None else change.position
-        by_schema_change = isinstance(change, SchemaChange)
-        if told is not None and told.position is not None and position is not None:
-            if position < told.position:
-                return []
-            if (
-                position == told.position
-                and by_schema_change is told.by_schema_change
-                and relation.has_shape_of(told.table.relation)
-            ):
-                return told.controls
+        if position is None:
+            controls = self._new_controls(key, table, previous if told is None else told.table)
+            self._told.setdefault(key, _Told(table)).table = table
+            return controls
+        place = position, isinstance(change, SchemaChange)
+        if told is not None and told.at is not None:
+            again = place in told.controls and relation.has_shape_of(told.table.relation)
+            if position < told.at or (position == told.at and again):
+                return told.controls.get(place, [])
         controls = self._new_controls(key, table, previous if told is None else told.table)
-        self._told[key] = _Told(table, position, by_schema_change, controls)
+        told = self._told.setdefault(key, _Told(table))
+        told.table, told.at = table, position
+        if controls:
+            told.controls[place] = controls
         return controls
 
     def _new_controls(self, key: _Key, table: Table, previous: Table | None) -> list[Control]:

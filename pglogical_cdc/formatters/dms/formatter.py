@@ -258,7 +258,8 @@ class DmsFormatter:
         """Return the record of a row's change, after the control records that are due.
 
         Raises:
-            ConfigurationError: a value is in binary form.
+            ConfigurationError: a value is in binary form, or a column of a `BeforeImageColumns`
+                would have the name of another.
         """
         if not isinstance(change, RowChange):
             return ()

@@ -153,6 +153,28 @@ def test_what_comes_again_is_told_again_by_the_change_that_told_it() -> None:
     assert story.controls.describe(described(table(NAME)), None, schema) == []
 
 
+def test_of_two_alterations_that_come_again_both_are_told_again() -> None:
+    story = Story(create=True)
+    versions = [table(), table(NAME), table(NAME, name="u"), table(NAME, name="u")]
+    changes = [story.change(version) for version in versions]
+    told = [
+        story.controls.describe(described(version), None, change)
+        for version, change in zip(versions, changes, strict=True)
+    ]
+    assert [names(each) for each in told] == [
+        [("create-table", "t")],
+        [("add-column", "t")],
+        [("rename-table", "u")],
+        [],  # described anew, as it was
+    ]
+    again = [
+        story.controls.describe(described(version), None, attrs.evolve(change, relation=version))
+        for version, change in zip(versions, changes, strict=True)
+    ]
+    assert again == told
+    assert names(story.tell(table(name="u"))) == [("drop-column", "u")]
+
+
 def test_rows_of_a_snapshot_have_one_place_and_tell_but_once() -> None:
     controls = Controls(create=True, alter=True)
     for expected in (1, 0, 0):
