@@ -261,6 +261,8 @@ def test_minimum_version_is_kept(server: Server) -> None:
 
 @pytest.mark.pg
 def test_private_server_is_another(server: Server, private_server: Server) -> None:
+    query = "SELECT system_identifier FROM pg_control_system()"
+    assert _value(private_server.embedded, query) != _value(server.embedded, query)
     private_server.embedded.restart("immediate")
     assert private_server.version == server.version
     assert private_server.embedded.port != server.embedded.port

@@ -21,10 +21,10 @@ class Line(NamedTuple):
     headers: tuple[tuple[str, str], ...]
 
 
-_CLOCK: Final = re.compile(
-    r'(?<=,)"ts_ms":\d+,"ts_us":\d+,"ts_ns":\d+(?=}{1,2}$)|(?<={"op":"m",)"ts_ms":\d+'
-)
-_UNWRAPPED_CLOCK: Final = re.compile(r'(?<="__ts_ms":)\d+')
+# Each begins with plain text, which the engine of regular expressions finds fastest.
+_CLOCK: Final = re.compile(r',"ts_ms":\d+,"ts_us":\d+,"ts_ns":\d+(?=}{1,2}$)')
+_MESSAGE_CLOCK: Final = re.compile(r'{"op":"m","ts_ms":\d+')
+_UNWRAPPED_CLOCK: Final = re.compile(r'"__ts_ms":\d+')
 _MESSAGE_ID: Final = re.compile(
     r"io\.debezium\.connector\.postgresql\.LogicalDecodingMessageMonitor"
     r"\$LogicalDecodingMessageId@[0-9a-f]+"
@@ -36,7 +36,8 @@ def masked(text: str | None) -> str | None:
     """Return a text without the connector's clock."""
     if text is None:
         return None
-    return _UNWRAPPED_CLOCK.sub("0", _CLOCK.sub('"clock":0', text))
+    text = _MESSAGE_CLOCK.sub('{"op":"m","clock":0', _CLOCK.sub(',"clock":0', text))
+    return _UNWRAPPED_CLOCK.sub('"__ts_ms":0', text)
 
 
 def agree(ours: str | None, theirs: str | None) -> bool:
