@@ -1,16 +1,13 @@
 """One server: connections, commands, catalog, types. The SQL lives here."""
 
+from pglogical_cdc.postgres.asynchronous import Asynchronous
+from pglogical_cdc.postgres.blocking import Blocking, converse, run
 from pglogical_cdc.postgres.catalog import one_table, published_tables
-from pglogical_cdc.postgres.connection import (
-    SESSION_SETTINGS,
-    Parameters,
-    connect,
-    connect_beside,
-    parameters,
-)
-from pglogical_cdc.postgres.conversation import Conversation, Rows, converse
+from pglogical_cdc.postgres.connection import connect, connect_beside, connect_plain
+from pglogical_cdc.postgres.conversation import Conversation, Rows, exchange
 from pglogical_cdc.postgres.copy_both import CopyBoth, CopyBothEnded
 from pglogical_cdc.postgres.diagnosis import diagnose, diagnose_connect, publication_warning
+from pglogical_cdc.postgres.flavour import AnyConnection, Flavour, Stopped, Ticker
 from pglogical_cdc.postgres.loaders import PsycopgLoaders
 from pglogical_cdc.postgres.options import (
     publication_names,
@@ -19,6 +16,7 @@ from pglogical_cdc.postgres.options import (
     slot_name,
     start_replication,
 )
+from pglogical_cdc.postgres.parameters import SESSION_SETTINGS, Conninfo, Parameters, parameters
 from pglogical_cdc.postgres.publications import usable_publications
 from pglogical_cdc.postgres.reselect import reselected, unsent_values
 from pglogical_cdc.postgres.server import (
@@ -27,27 +25,38 @@ from pglogical_cdc.postgres.server import (
     flush_wal,
     identify,
     set_client_encoding,
+    timeline_ends,
+    written_timeline,
 )
 from pglogical_cdc.postgres.slots import Slot, create_slot, describe_slot, usable_slot
 
 __all__ = (
     "SESSION_SETTINGS",
+    "AnyConnection",
+    "Asynchronous",
+    "Blocking",
+    "Conninfo",
     "Conversation",
     "CopyBoth",
     "CopyBothEnded",
+    "Flavour",
     "Parameters",
     "PsycopgLoaders",
     "Rows",
     "Server",
     "Slot",
+    "Stopped",
+    "Ticker",
     "connect",
     "connect_beside",
+    "connect_plain",
     "converse",
     "create_slot",
     "current_lsn",
     "describe_slot",
     "diagnose",
     "diagnose_connect",
+    "exchange",
     "flush_wal",
     "identify",
     "one_table",
@@ -58,9 +67,12 @@ __all__ = (
     "qualified_name",
     "quote_identifier",
     "reselected",
+    "run",
     "set_client_encoding",
     "slot_name",
     "start_replication",
+    "timeline_ends",
+    "written_timeline",
     "unsent_values",
     "usable_publications",
     "usable_slot",

@@ -1,80 +1,27 @@
-"""Connections: how the user's connection string becomes a session that can be relied on."""
+"""Connections to the server of a slot: for the stream, and an ordinary one beside it."""
 
 from __future__ import annotations
 
-import os
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg import sql
 
 from pglogical_cdc.errors import CdcError, ConfigurationError
+from pglogical_cdc.postgres.conversation import Conversation, exchange
 from pglogical_cdc.postgres.diagnosis import diagnose_connect
+from pglogical_cdc.postgres.flavour import AnyConnection, Flavour
+from pglogical_cdc.postgres.parameters import Parameters
 
-__all__ = ("SESSION_SETTINGS", "Parameters", "connect", "connect_beside", "parameters")
+__all__ = ("connect", "connect_beside", "connect_plain")
 
-Parameters: TypeAlias = dict[str, Any]
-"""Keywords of libpq, with the password in clear: never to be shown."""
-
-SESSION_SETTINGS: Final = {
-    # The walsender prints values with its session's settings, and a role or a database may have
-    # others than these. PostgreSQL's own apply worker pins the first three likewise.
-    "datestyle": "ISO",
-    "intervalstyle": "postgres",
-    "extra_float_digits": "3",
-    "bytea_output": "hex",
-    "timezone": "UTC",
-    "lc_monetary": "C",
-    # PostgreSQL 18 tells of a missing publication only by a warning.
-    "client_min_messages": "warning",
-    # Nothing of ours is to be cut off while a reader waits.
-    "statement_timeout": "0",
-    "lock_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "idle_session_timeout": "0",
-}
-"""What is set at the start of each of our sessions, whatever role and database say."""
+_PATIENCE: Final = 60.0
+"""Seconds."""
 
 
-def parameters(conninfo: str) -> Parameters:
-    """Read a libpq connection string or URI and add what our sessions need.
-
-    The settings go behind the user's own ``options``, so that they win. With several hosts and no
-    ``target_session_attrs``, ``read-write`` is asked for: a slot lives on one server.
-
-    Raises:
-        ConfigurationError: it is neither. The text is not repeated, it may hold a password.
-    """
-    try:
-        given = conninfo_to_dict(conninfo)
-    except (psycopg.Error, TypeError, AttributeError, UnicodeError):
-        raise ConfigurationError(
-            "conninfo is neither a libpq connection string (host=... dbname=...) nor a URI "
-            "(postgresql://...)"
-        ) from None
-    options = str(given.get("options") or os.environ.get("PGOPTIONS", ""))
-    pinned = " ".join(f"-c {name}={value}" for name, value in SESSION_SETTINGS.items())
-    given["options"] = f"{options} {pinned}".strip()
-    given["client_encoding"] = "UTF8"
-    given.pop("replication", None)  # each of our connections chooses for itself
-    given.setdefault("fallback_application_name", "pglogical_cdc")
-    hosts = str(given.get("host") or given.get("hostaddr") or os.environ.get("PGHOST", ""))
-    if "@" in hosts[1:]:
-        # Only first may it stand, for an abstract socket. Else it comes from a URI whose password
-        # has an @ in it, and libpq would name the rest of that password as the host.
-        raise ConfigurationError(
-            "the host in conninfo holds an '@': write an '@' of user or password in a URI as %40"
-        )
-    if (
-        "," in hosts
-        and "target_session_attrs" not in given
-        and "PGTARGETSESSIONATTRS" not in os.environ
-    ):
-        given["target_session_attrs"] = "read-write"
-    return given
-
-
-def connect(given: Parameters) -> psycopg.Connection[Any]:
+async def connect(
+    given: Parameters, flavour: Flavour, patience: float = _PATIENCE
+) -> AnyConnection:
     """Open a logical replication connection.
 
     It takes replication commands and plain SQL, both in the simple query protocol only, and never
@@ -82,44 +29,67 @@ def connect(given: Parameters) -> psycopg.Connection[Any]:
 
     Raises:
         CdcError: what `diagnose_connect` makes of the failure.
+        Stopped: the flavour was stopped.
     """
-    return _connect({**given, "replication": "database"})
+    return await connect_plain(Parameters({**given, "replication": "database"}), flavour, patience)
 
 
-def connect_beside(
-    given: Parameters, connection: psycopg.Connection[Any]
-) -> psycopg.Connection[Any]:
+async def connect_beside(
+    given: Parameters,
+    connection: AnyConnection,
+    flavour: Flavour,
+    patience: float = _PATIENCE,
+) -> AnyConnection:
     """Open an ordinary connection to the very server that `connection` has reached.
 
     Raises:
         CdcError: what `diagnose_connect` makes of the failure.
+        Stopped: the flavour was stopped.
     """
     info = connection.info
-    same = {**given, "host": info.host, "port": info.port, "hostaddr": info.hostaddr}
+    same = Parameters(given, host=info.host, port=info.port, hostaddr=info.hostaddr)
     same.pop("target_session_attrs", None)
     if not info.hostaddr:
         del same["hostaddr"]
-    return _connect(same)
+    return await connect_plain(same, flavour, patience)
 
 
-def _connect(given: Parameters) -> psycopg.Connection[Any]:
+async def connect_plain(
+    given: Parameters, flavour: Flavour, patience: float = _PATIENCE
+) -> AnyConnection:
+    """Open a connection as `given` says.
+
+    Args:
+        given: where to, and how; ``connect_timeout`` is among it.
+        flavour: how to wait.
+        patience: seconds for the answer to what is asked first.
+
+    Raises:
+        CdcError: what `diagnose_connect` makes of the failure.
+        Stopped: the flavour was stopped.
+    """
+    failure: CdcError
     try:
-        connection = psycopg.connect(**given, autocommit=True, cursor_factory=psycopg.ClientCursor)
-    except psycopg.Error as error:
-        raise _diagnosed(error) from error
-    try:
+        connection = await flavour.connect(given)
         if connection.info.server_version >= 170000:
             # It counts for the transactions that the walsender decodes, too. Older servers do not
             # start with a setting that they do not know.
-            connection.execute("SET transaction_timeout = 0")
+            try:
+                await exchange(connection, _no_transaction_timeout(), flavour, patience)
+            except BaseException:
+                connection.pgconn.finish()
+                raise
+    except psycopg.OperationalError as error:
+        failure = diagnose_connect(error)
     except psycopg.Error as error:
-        connection.close()
-        raise _diagnosed(error) from error
-    return connection
+        # psycopg's own check of a parameter, as connect_timeout.
+        failure = ConfigurationError(f"conninfo: {error}")
+    else:
+        return connection
+    # Not chained to psycopg's error: that has the parameters, and so the password, among its
+    # attributes and the variables of its frames.
+    raise failure
 
 
-def _diagnosed(error: psycopg.Error) -> CdcError:
-    if isinstance(error, psycopg.OperationalError):
-        return diagnose_connect(error)
-    # psycopg's own check of a parameter, as connect_timeout.
-    return ConfigurationError(f"conninfo: {error}")
+def _no_transaction_timeout() -> Conversation[None]:
+    yield sql.SQL("SET transaction_timeout = 0")

@@ -1,25 +1,39 @@
 """Conversations with the server, written once for blocking and asynchronous connections.
 
 A conversation is a generator: it yields a statement, is sent the rows, and returns its result. It
-does no I/O; `converse` is the blocking driver. An error of the server is thrown into it, at the
-statement that caused it.
+does no I/O; `exchange` does. An error of the server is thrown into it, at the statement that caused
+it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import select
+import threading
+import time
 from collections.abc import Generator
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import psycopg
 from attrs import field
-from psycopg.pq.abc import PGresult
+from psycopg import capabilities, pq
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq.abc import PGcancel, PGconn, PGresult
 from psycopg.sql import SQL, Composed
 
 from pglogical_cdc._attrs import record
+from pglogical_cdc.postgres.flavour import AnyConnection, Flavour, Stopped
 
-__all__ = ("Conversation", "Field", "Rows", "Verbatim", "converse")
+__all__ = ("Conversation", "Field", "Rows", "Verbatim", "exchange", "execute")
 
 T = TypeVar("T")
+
+_LAST_MOMENT: Final = 0.3
+"""Seconds that an answer may still take after `Flavour.stop`, and a request to cancel."""
+
+_FULL: Final = 0.01
+"""Seconds until the rest of a statement is tried again that did not fit into the socket."""
 
 
 @record
@@ -46,30 +60,143 @@ Rows: TypeAlias = list[tuple[Any, ...]]
 Conversation: TypeAlias = Generator[SQL | Composed | Verbatim, Rows, T]
 
 
-def converse(connection: psycopg.Connection[Any], conversation: Conversation[T]) -> T:
-    """Carry a conversation on over a blocking connection and return its result."""
+async def exchange(
+    connection: AnyConnection,
+    conversation: Conversation[T],
+    flavour: Flavour,
+    patience: float | None = None,
+) -> T:
+    """Carry a conversation on over a connection and return its result.
+
+    Args:
+        connection: one with nothing going on.
+        conversation: what to say, and what to make of the answers.
+        flavour: how to wait.
+        patience: seconds for each answer; None for as long as it takes.
+
+    Raises:
+        psycopg.Error: the server refused and the conversation let it pass, the connection broke, or
+            the answer did not come in time. The connection is closed in the last two cases.
+        Stopped: the flavour was stopped and the answer did not come. The connection is closed.
+    """
     try:
         statement = next(conversation)
         while True:
             try:
-                rows = _execute(connection, statement)
+                rows = await _ask(connection, statement, flavour, patience)
             except psycopg.Error as error:
                 statement = conversation.throw(error)
             else:
                 statement = conversation.send(rows)
     except StopIteration as end:
-        result: T = end.value
-        return result
+        return cast("T", end.value)
 
 
-def _execute(connection: psycopg.Connection[Any], statement: SQL | Composed | Verbatim) -> Rows:
-    if not isinstance(statement, Verbatim):
-        cursor = connection.execute(statement)
-        return cursor.fetchall() if cursor.description is not None else []
-    cursor = connection.execute(statement.statement)
-    while cursor.nextset():
-        pass
-    return [] if cursor.pgresult is None else _fields(cursor.pgresult)
+async def _ask(
+    connection: AnyConnection,
+    statement: SQL | Composed | Verbatim,
+    flavour: Flavour,
+    patience: float | None,
+) -> Rows:
+    verbatim = isinstance(statement, Verbatim)
+    text = statement.statement if isinstance(statement, Verbatim) else statement
+    result = await execute(connection, text.as_bytes(connection), flavour, patience)
+    if result.status != pq.ExecStatus.TUPLES_OK:
+        return []
+    if verbatim:
+        return _fields(result)
+    values = Transformer(connection)
+    values.set_pgresult(result)
+    return values.load_rows(0, result.ntuples, tuple)
+
+
+async def execute(
+    connection: AnyConnection, statement: bytes, flavour: Flavour, patience: float | None = None
+) -> PGresult:
+    """Execute a statement, or a command of the replication protocol, and return its last result.
+
+    Not by psycopg's own ``execute``, which on Ctrl-C or cancellation first waits for the server.
+
+    Raises:
+        psycopg.Error: see `exchange`.
+        Stopped: see `exchange`.
+    """
+    pgconn = connection.pgconn
+    answers: list[PGresult] = []
+    try:
+        pgconn.send_query(statement)
+        deadline = None if patience is None else time.monotonic() + patience
+        while True:
+            # Never get_result before that: it would block (libpq manual, PQisBusy).
+            while pgconn.is_busy():
+                if flavour.stopped:
+                    last = time.monotonic() + _LAST_MOMENT
+                    deadline = last if deadline is None else min(deadline, last)
+                left = 1.0 if deadline is None else deadline - time.monotonic()
+                if left <= 0:
+                    if flavour.stopped:
+                        raise Stopped
+                    _cancel(pgconn)
+                    raise _silent(patience)
+                # To send on, too: a flavour waits for what is to be read only.
+                unsent = pgconn.flush()
+                await flavour.wait(pgconn.socket, min(left, _FULL if unsent else 1.0))
+                pgconn.consume_input()
+            answer = pgconn.get_result()
+            if answer is None:
+                break
+            answers.append(answer)
+            if answer.status == pq.ExecStatus.COPY_BOTH:
+                break
+    except psycopg.Error:
+        pgconn.finish()  # an answer that nobody waits for would be taken for the next one
+        raise
+    except BaseException:
+        _cancel(pgconn)
+        pgconn.finish()
+        raise
+    for answer in answers:
+        if answer.status == pq.ExecStatus.FATAL_ERROR:
+            raise error_from_result(answer, encoding="utf-8")
+    return answers[-1]
+
+
+def _cancel(pgconn: PGconn) -> None:
+    """Have the server give up what it is doing for a connection, if it hears of it soon.
+
+    Left alone it would go on to its end, and a slot whose creation had been waiting for somebody
+    else's transaction would be there then, with nobody to read it.
+    """
+    with contextlib.suppress(psycopg.Error):
+        if not capabilities.has_cancel_safe():
+            # It waits for a server that does not answer as long as TCP does.
+            cancelling = threading.Thread(
+                target=_cancel_blocking, args=(pgconn.get_cancel(),), daemon=True
+            )
+            cancelling.start()
+            cancelling.join(_LAST_MOMENT)
+            return
+        cancel = pgconn.cancel_conn()
+        cancel.start()
+        deadline = time.monotonic() + _LAST_MOMENT
+        while (left := deadline - time.monotonic()) > 0:
+            status = cancel.poll()
+            if status in (pq.PollingStatus.OK, pq.PollingStatus.FAILED):
+                break
+            reading = status == pq.PollingStatus.READING
+            poll = select.poll()
+            poll.register(cancel.socket, select.POLLIN if reading else select.POLLOUT)
+            poll.poll(left * 1000)
+        cancel.finish()
+
+
+def _cancel_blocking(cancel: PGcancel) -> None:
+    with contextlib.suppress(psycopg.Error):
+        cancel.cancel()
+
+
+def _silent(patience: float | None) -> psycopg.OperationalError:
+    return psycopg.OperationalError(f"no answer of the server within {patience:g} s")
 
 
 def _fields(result: PGresult) -> Rows:

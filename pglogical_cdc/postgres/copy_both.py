@@ -6,14 +6,16 @@ these libpq calls keep the GIL, so one that blocked would stop every thread and 
 
 from __future__ import annotations
 
-import select
 import threading
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from psycopg import pq, sql
 from psycopg.errors import error_from_result
+from typing_extensions import Self
+
+from pglogical_cdc.postgres.conversation import execute
+from pglogical_cdc.postgres.flavour import AnyConnection, Flavour
 
 __all__ = ("CopyBoth", "CopyBothEnded")
 
@@ -31,35 +33,61 @@ class CopyBoth:
     One lock guards libpq: a thread may send while another reads.
 
     Args:
-        connection: a replication connection with nothing going on.
-        command: the START_REPLICATION command.
-        on_notice: called with each notice and warning of the server.
-
-    Raises:
-        psycopg.Error: the server refused the command.
+        connection: a replication connection that is in COPY BOTH; see `start`.
     """
 
-    def __init__(
-        self,
-        connection: psycopg.Connection[Any],
-        command: sql.Composed,
-        on_notice: Callable[[psycopg.errors.Diagnostic], None],
-    ) -> None:
+    def __init__(self, connection: AnyConnection) -> None:
         self._lock = threading.Lock()
-        connection.add_notice_handler(on_notice)
-        # As bytes: psycopg would encode it for the connection's client_encoding, which with an
-        # SQL_ASCII database takes no name outside ASCII.
-        connection.execute(command.as_string(None).encode())
         self._pgconn = connection.pgconn
         # A write must never block while the server, itself blocked on a full socket, does not
         # read (libpq manual, "Asynchronous Command Processing").
         self._pgconn.nonblocking = 1
+        self._filled: list[memoryview] = []
+        self._reading: list[memoryview] = []
+        """What is being read, and not yet returned."""
+        self._good: int | None = None
+        """How much of it is good, after `break_off`."""
+        self._error: Exception | None = None
         self._ended = False
+
+    @classmethod
+    async def start(
+        cls,
+        connection: AnyConnection,
+        command: sql.Composed,
+        flavour: Flavour,
+        patience: float | None = None,
+    ) -> Self:
+        """Start the stream with a START_REPLICATION command.
+
+        Args:
+            connection: a replication connection with nothing going on.
+            command: the command.
+            flavour: how to wait for the answer.
+            patience: seconds for the answer.
+
+        Raises:
+            psycopg.Error: the server refused the command.
+            Stopped: the flavour was stopped.
+        """
+        # Encoded here: psycopg would do it for the connection's client_encoding, which with an
+        # SQL_ASCII database takes no name outside ASCII.
+        await execute(connection, command.as_string(None).encode(), flavour, patience)
+        return cls(connection)
 
     @property
     def socket(self) -> int:
         """File descriptor to wait on."""
         return self._pgconn.socket
+
+    def fill(self) -> None:
+        """Take what is here from the socket for the next `read`; errors wait for that too."""
+        try:
+            self._filled += self._read()
+        except CopyBothEnded:
+            pass  # it is raised again
+        except Exception as error:
+            self._error = error
 
     def read(self) -> list[memoryview]:
         """Return the CopyData messages that are here, without waiting for more.
@@ -70,35 +98,64 @@ class CopyBoth:
         Raises:
             CopyBothEnded: the server has ended the stream.
             psycopg.Error: it has ended with an error, or the connection broke.
+            Exception: what `break_off` was given.
         """
-        messages: list[memoryview] = []
+        if self._filled:
+            messages, self._filled = self._filled, []
+            return messages
+        if self._error is not None:
+            raise self._error
+        return self._read()
+
+    def _read(self) -> list[memoryview]:
+        messages = self._reading
         append = messages.append
         get_copy_data = self._pgconn.get_copy_data
         with self._lock:
-            if self._ended:
-                self._raise_end()
-            for _ in range(_ROUNDS):
-                self._pgconn.consume_input()
-                size, data = get_copy_data(1)
-                if size == 0:
-                    break
-                while size > 0:
-                    append(data)
-                    size, data = get_copy_data(1)
-                if size < 0:
-                    self._ended = True
-                    if not messages:
+            try:
+                for _ in range(_ROUNDS):
+                    self._pgconn.consume_input()
+                    if self._ended:
                         self._raise_end()
-                    break
+                        break
+                    size, data = get_copy_data(1)
+                    if size == 0:
+                        break
+                    while size > 0:
+                        append(data)
+                        size, data = get_copy_data(1)
+                    if size < 0:
+                        self._ended = True
+                        if messages:
+                            break
+                        self._raise_end()
+                        break
+            except psycopg.Error as error:
+                if not messages:
+                    raise
+                self._error = self._error or error  # what came before it is good
+            finally:
+                self._reading = []
+            if self._good is not None:
+                del messages[self._good :]
+                self._good = 0
+                if not messages and self._error is not None:
+                    raise self._error
         return messages
 
+    def break_off(self, error: Exception) -> None:
+        """Have what came until now read, and then this error in place of all that follows.
+
+        For handlers of notices, which are called when a notice has its turn among the messages, in
+        the middle of a `read` or a `send`.
+        """
+        if self._good is None:
+            self._good, self._error = len(self._reading), error
+
     def _raise_end(self) -> None:
-        # Not before the result is here: get_result would block (libpq, PQisBusy).
-        poll = select.poll()
-        poll.register(self._pgconn.socket, select.POLLIN)
-        while self._pgconn.is_busy():
-            poll.poll(1000)
-            self._pgconn.consume_input()
+        # Not before the result is here: get_result would block (libpq manual, PQisBusy).
+        if self._pgconn.is_busy():
+            return
         result = self._pgconn.get_result()
         if result is not None and result.status in (
             pq.ExecStatus.FATAL_ERROR,

@@ -23,14 +23,14 @@ from pglogical_cdc.errors import (
     SlotNotFoundError,
     SourceError,
 )
+from pglogical_cdc.lsn import LSN
 
 __all__ = ("diagnose", "diagnose_connect", "publication_warning")
 
 _REFUSED = re.compile(
     r"authentication failed|permission denied|must be superuser or replication role"
     r"|pg_hba\.conf|role .+ does not exist|database .+ does not exist|no password supplied"
-    r"|is not permitted to log in|does not support SSL|certificate verify failed"
-    r"|could not translate host name(?!.*Temporary failure)",
+    r"|is not permitted to log in|does not support SSL|certificate verify failed",
 )
 _GONE = ("57P01", "57P02", "57P03", "57P05", "57014", "40001")
 """Shut down, crashed, starting, idle for too long, pg_cancel_backend, and on a standby a conflict
@@ -45,10 +45,11 @@ def diagnose_connect(error: psycopg.OperationalError) -> CdcError:
     """Tell whether connecting again can help.
 
     libpq keeps the SQLSTATE of a failed connection to itself, so the text has to do; what it does
-    not recognise counts as retryable.
+    not recognise counts as retryable. Of several hosts one that may be better later is enough.
     """
     text = str(error).strip()
-    if _REFUSED.search(text):
+    attempts = [line for line in text.splitlines() if line.startswith("- host:")] or [text]
+    if all(map(_REFUSED.search, attempts)):
         return ConfigurationError(
             f"the server refused the connection: {text} (the role needs LOGIN and REPLICATION, on "
             "RDS and Aurora membership of rds_replication)"
@@ -56,13 +57,16 @@ def diagnose_connect(error: psycopg.OperationalError) -> CdcError:
     return ConnectionLostError(f"cannot connect: {text}")
 
 
-def diagnose(error: psycopg.Error, *, slot: str, streaming: bool = False) -> CdcError:
+def diagnose(
+    error: psycopg.Error, *, slot: str, streaming: bool = False, commit_lsn: LSN | None = None
+) -> CdcError:
     """Return the typed error for what a command or the stream failed with.
 
     Args:
         error: as psycopg raised it.
         slot: name of the replication slot in use.
         streaming: whether changes were being streamed.
+        commit_lsn: commit LSN of the transaction whose changes were being streamed.
     """
     diag = error.diag
     code = error.sqlstate
@@ -81,7 +85,7 @@ def diagnose(error: psycopg.Error, *, slot: str, streaming: bool = False) -> Cdc
         return PublicationNotFoundError(
             f"{text}. If it exists by now, it was created after the point from which slot {slot!r} "
             "still has to read, where the server looks for it: create the publication before the "
-            "slot, or move the slot past that point with pg_replication_slot_advance",
+            "slot, or move the slot past that point with pglogical_cdc.slots.advance",
             sqlstate=code,
             slot=slot,
         )
@@ -106,12 +110,18 @@ def diagnose(error: psycopg.Error, *, slot: str, streaming: bool = False) -> Cdc
             slot=slot,
         )
     if streaming:
+        to, committed = "LSN", ""
+        find = "; pglogical_cdc.slots.poisoned finds where it commits"
+        if commit_lsn is not None:
+            to, committed = repr(str(LSN(commit_lsn + 1))), f" that commits at {commit_lsn}"
+            find = ""
         return DecodingFailedError(
-            f"the server cannot decode a transaction of slot {slot!r}{_where(diag)}: {text} "
-            f"(SQLSTATE {code}); to give that transaction up, move the slot past it with "
-            "pg_replication_slot_advance",
+            f"the server cannot decode a transaction of slot {slot!r}{committed}{_where(diag)}: "
+            f"{text} (SQLSTATE {code}); to give that transaction up, move the slot past it with "
+            f"pglogical_cdc.slots.advance(conninfo, {slot!r}, to={to}){find}",
             sqlstate=code,
             slot=slot,
+            commit_lsn=commit_lsn,
         )
     return SourceError(f"{text} (SQLSTATE {code})", sqlstate=code, slot=slot)
 

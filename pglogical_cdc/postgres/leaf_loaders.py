@@ -73,6 +73,8 @@ def leaf_loader(loader: type[abc.Loader], oid: int, format: pq.Format) -> type[a
     instead = _INSTEAD.get((oid, format, loader.__name__))
     if instead is not None:
         return instead
+    if format == _BINARY:
+        loader = _whole(loader)
     text = _OUT_OF_RANGE.get((oid, format))
     return loader if text is None else _or_text(loader, text)
 
@@ -124,6 +126,72 @@ def _or_text(loader: type[abc.Loader], text: Callable[[bytes], str]) -> type[Loa
                 return text(bytes(data))
 
     return OrTextLoader
+
+
+def _whole(loader: type[abc.Loader]) -> type[abc.Loader]:
+    """Put a wrapper around a binary loader that keeps values from it which are not whole.
+
+    Those in C trust the lengths: they read on behind a value that is too short, in whatever lies
+    there, and the one of arrays makes the process crash, or as big as a number in the value says.
+    """
+    size = _SIZES.get(loader.__name__)
+    if size is None and loader.__name__ != "ArrayBinaryLoader":
+        return loader
+
+    class SizedLoader(Loader):
+        format = _BINARY
+
+        def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+            super().__init__(oid, context)
+            self._load = loader(oid, context).load
+
+        def load(self, data: Buffer) -> object:
+            if len(data) != size:
+                raise ValueError("the value has another length than its type")
+            return self._load(data)
+
+    class ArrayLoader(SizedLoader):
+        def load(self, data: Buffer) -> object:
+            _check_array(data)
+            return self._load(data)
+
+    return ArrayLoader if size is None else SizedLoader
+
+
+_ARRAY_HEADER: Final = struct.Struct(">iiI")
+_ARRAY_DIMENSION: Final = struct.Struct(">ii")
+_LENGTH: Final = struct.Struct(">i")
+_MOST_DIMENSIONS: Final = 6
+"""``MAXDIM`` of the server."""
+
+
+def _check_array(data: Buffer) -> None:
+    """Check that an array is as ``array_send`` writes them, with all of its elements.
+
+    Raises:
+        ValueError: it is not.
+        struct.error: it ends too early.
+    """
+    dimensions, _, _ = _ARRAY_HEADER.unpack_from(data)
+    if not 0 <= dimensions <= _MOST_DIMENSIONS:
+        raise ValueError("no array has so many dimensions")
+    place, end, count = _ARRAY_HEADER.size, len(data), min(dimensions, 1)
+    for _ in range(dimensions):
+        size, _ = _ARRAY_DIMENSION.unpack_from(data, place)
+        # An empty one has no dimensions; int2vector and oidvector have one, of size 0.
+        if size < (1 if dimensions > 1 else 0):
+            raise ValueError("a dimension has no size")
+        place += _ARRAY_DIMENSION.size
+        count *= size
+    if count > (end - place) // _LENGTH.size:
+        raise ValueError("elements are missing")
+    for _ in range(count):
+        (length,) = _LENGTH.unpack_from(data, place)
+        place += _LENGTH.size + max(length, 0)
+        if length < -1 or place > end:
+            raise ValueError("an element has no length")
+    if place != end:
+        raise ValueError("there are more elements than the dimensions have")
 
 
 class _IntervalLoader(Loader):
@@ -221,6 +289,22 @@ _INSTEAD: Final[dict[tuple[int, pq.Format, str], type[Loader]]] = {
     (_FLOAT4, _BINARY, "Float4BinaryLoader"): _Float4BinaryLoader,
 }
 """By type, format and name of psycopg's loader: what loads in its place."""
+
+_SIZES: Final = {
+    "BoolBinaryLoader": 1,
+    "Int2BinaryLoader": 2,
+    "Int4BinaryLoader": 4,
+    "OidBinaryLoader": 4,
+    "Int8BinaryLoader": 8,
+    "Float4BinaryLoader": 4,
+    "Float8BinaryLoader": 8,
+    "DateBinaryLoader": 4,
+    "TimeBinaryLoader": 8,
+    "TimetzBinaryLoader": 12,
+    "TimestampBinaryLoader": 8,
+    "TimestamptzBinaryLoader": 8,
+}
+"""By name of psycopg's loader: how long a value is."""
 
 _OUT_OF_RANGE: Final[dict[_Key, Callable[[bytes], str]]] = {
     (_DATE, _TEXT): bytes.decode,

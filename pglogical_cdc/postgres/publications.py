@@ -20,15 +20,17 @@ def usable_publications(
     *,
     create: bool = False,
     tables: Sequence[tuple[str, str]] | None = None,
+    may_be_empty: bool = False,
 ) -> Conversation[None]:
-    """Check that the publications exist; create the missing ones if asked for.
+    """Check that the publications exist and publish something; create the missing if asked for.
 
     A created publication is for `tables`, or for all tables if that is None. One that exists is
     never altered: if together they publish other tables than `tables`, that is an error.
 
     Raises:
         PublicationNotFoundError: one is missing and `create` is off.
-        ConfigurationError: it cannot be created, or it publishes other tables.
+        ConfigurationError: it cannot be created, or it publishes other tables; or none of them
+            publishes any table, and they may not be empty.
     """
     rows = yield sql.SQL(
         "SELECT pubname FROM pg_catalog.pg_publication WHERE pubname IN ({})"
@@ -44,6 +46,29 @@ def usable_publications(
         yield from _compare([name for name in names if name in there], server, tables)
     for name in missing:
         yield from _create(name, tables)
+    if not missing and not may_be_empty:
+        yield from _refuse_empty(names, server)
+
+
+def _refuse_empty(names: Sequence[str], server: Server) -> Conversation[None]:
+    # A publication of a schema gets the tables that are made there later.
+    schemas = (
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication_namespace s"
+        " WHERE s.pnpubid = p.oid)"
+        if server.version >= 150000
+        else ""
+    )
+    rows = yield sql.SQL(
+        "SELECT p.pubname FROM pg_catalog.pg_publication p"
+        " WHERE p.pubname IN ({}) AND NOT p.puballtables AND NOT EXISTS ("
+        "SELECT FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid){}"
+    ).format(_literals(names), sql.SQL(schemas))
+    empty = {name for (name,) in rows}
+    if empty.issuperset(names):
+        raise ConfigurationError(
+            f"publication {', '.join(map(repr, names))} publishes no table: add some with ALTER "
+            "PUBLICATION ... ADD TABLE (for messages alone, pass messages=True)"
+        )
 
 
 def _create(name: str, tables: Sequence[tuple[str, str]] | None) -> Conversation[None]:

@@ -7,9 +7,17 @@ from psycopg import sql
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.lsn import LSN
-from pglogical_cdc.postgres.conversation import Conversation
+from pglogical_cdc.postgres.conversation import Conversation, Verbatim
 
-__all__ = ("Server", "current_lsn", "flush_wal", "identify", "set_client_encoding")
+__all__ = (
+    "Server",
+    "current_lsn",
+    "flush_wal",
+    "identify",
+    "set_client_encoding",
+    "timeline_ends",
+    "written_timeline",
+)
 
 
 @record
@@ -20,6 +28,8 @@ class Server:
     timeline: int
     position: LSN
     """Flush position of a primary, replay position of a standby."""
+    in_recovery: bool
+    """Whether it is a standby."""
     database: str
     version: int
     """``server_version_num``: 180006 is 18.6."""
@@ -44,11 +54,12 @@ def identify() -> Conversation[Server]:
     Raises:
         ConfigurationError: ``wal_level`` is not ``logical``.
     """
-    ((system, timeline, position, database),) = yield sql.SQL("IDENTIFY_SYSTEM")
+    # Whether it is a standby first: one that takes over in between is still taken for one.
     rows = yield sql.SQL(
         "SELECT name, setting FROM pg_catalog.pg_settings"
         " WHERE name IN ('server_version_num', 'wal_level', 'wal_sender_timeout',"
         " 'server_encoding')"
+        " UNION ALL SELECT 'in_recovery', pg_catalog.pg_is_in_recovery()::text"
     )
     settings: dict[str, str] = dict(rows)
     if settings["wal_level"] != "logical":
@@ -56,10 +67,12 @@ def identify() -> Conversation[Server]:
             f"wal_level is {settings['wal_level']!r}: set it to 'logical' and restart the server "
             "(RDS, Aurora: rds.logical_replication = 1; Cloud SQL: cloudsql.logical_decoding = on)"
         )
+    ((system, timeline, position, database),) = yield sql.SQL("IDENTIFY_SYSTEM")
     return Server(
         system_identifier=str(system),
         timeline=int(timeline),
         position=LSN.parse(position),
+        in_recovery=settings["in_recovery"] == "true",
         database=str(database),
         version=int(settings["server_version_num"]),
         encoding=settings["server_encoding"],
@@ -87,6 +100,33 @@ def flush_wal() -> Conversation[None]:
         "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery()"
         " THEN pg_catalog.pg_current_xact_id() END"
     )
+
+
+def timeline_ends(timeline: int) -> Conversation[dict[int, LSN]]:
+    """Return where each of the timelines before this one ended; needs a replication connection.
+
+    A line of a history file names a timeline and the position up to which it is history
+    (PostgreSQL manual, "Streaming Replication Protocol", TIMELINE_HISTORY; "Timelines").
+    """
+    if timeline == 1:
+        return {}
+    # Past psycopg's loaders: up to PostgreSQL 14 the content is said to be bytea, and is not.
+    ((_, content),) = yield Verbatim(sql.SQL(f"TIMELINE_HISTORY {timeline:d}"))
+    ends: dict[int, LSN] = {}
+    for line in content.value.decode(errors="replace").splitlines():
+        words = line.split()
+        if len(words) >= 2 and words[0].isdigit():
+            ends[int(words[0])] = LSN.parse(words[1])
+    return ends
+
+
+def written_timeline() -> Conversation[int | None]:
+    """Return the timeline on which a primary writes; None of a standby."""
+    ((name,),) = yield sql.SQL(
+        "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery()"
+        " THEN pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()) END"
+    )
+    return None if name is None else int(name[:8], 16)
 
 
 def set_client_encoding(encoding: str) -> Conversation[None]:

@@ -10,9 +10,10 @@ import pytest
 from psycopg import sql
 
 from pglogical_cdc.events import BUILTIN_TYPES, CatalogColumn, CatalogType, UniqueIndex
+from pglogical_cdc.postgres.blocking import converse
 from pglogical_cdc.postgres.catalog import one_table, published_tables, tables_from_rows
-from pglogical_cdc.postgres.connection import connect, parameters
-from pglogical_cdc.postgres.conversation import converse
+from pglogical_cdc.postgres.parameters import parameters
+from tests.postgres.sessions import connect
 
 if TYPE_CHECKING:
     from pglogical_cdc.events import TableCatalog

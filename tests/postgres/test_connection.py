@@ -8,70 +8,15 @@ import psycopg
 import pytest
 
 from pglogical_cdc.errors import ConfigurationError, ConnectionLostError
-from pglogical_cdc.postgres.connection import (
-    SESSION_SETTINGS,
-    connect,
-    connect_beside,
-    parameters,
-)
+from pglogical_cdc.postgres import connection as connections
+from pglogical_cdc.postgres.asynchronous import Asynchronous
+from pglogical_cdc.postgres.flavour import Stopped
+from pglogical_cdc.postgres.parameters import SESSION_SETTINGS, parameters
+from tests.postgres.sessions import connect, connect_beside, drive
 
 if TYPE_CHECKING:
+    from pglogical_cdc.postgres.flavour import Flavour
     from tests.servers import Database
-
-_VARIABLES = ("PGHOST", "PGOPTIONS", "PGTARGETSESSIONATTRS")
-
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in _VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.mark.parametrize("text", ["postgresql://u:canary@h/db", "host=h user=u password=canary"])
-def test_both_forms_are_read(text: str) -> None:
-    given = parameters(text)
-    assert (given["host"], given["user"], given["password"]) == ("h", "u", "canary")
-    assert given["client_encoding"] == "UTF8"
-
-
-@pytest.mark.parametrize(
-    "text", ["canary", "postgresql://u:canary@h/db?what=1", "password='canary"]
-)
-def test_what_is_neither_is_not_repeated(text: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        parameters(text)
-    assert "canary" not in str(caught.value)
-    assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
-
-
-def test_our_settings_come_behind_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = parameters("options='-c datestyle=German -c work_mem=1MB'")["options"]
-    assert mine.startswith("-c datestyle=German -c work_mem=1MB -c ")
-    for name, value in SESSION_SETTINGS.items():
-        assert f"-c {name}={value}" in mine
-    monkeypatch.setenv("PGOPTIONS", "-c work_mem=2MB")
-    assert parameters("")["options"].startswith("-c work_mem=2MB -c ")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("host=a", None),
-        ("host=a,b", "read-write"),
-        ("postgresql://a:1,b:2/db", "read-write"),
-        ("host=a,b target_session_attrs=any", "any"),
-    ],
-)
-def test_of_several_hosts_the_one_that_can_be_written(text: str, expected: str | None) -> None:
-    assert parameters(text).get("target_session_attrs") == expected
-
-
-def test_environment_counts_for_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PGHOST", "a,b")
-    assert parameters("")["target_session_attrs"] == "read-write"
-    monkeypatch.setenv("PGTARGETSESSIONATTRS", "any")
-    assert "target_session_attrs" not in parameters("")
 
 
 @pytest.mark.parametrize("text", ["connect_timeout=soon", "sslmode=perhaps", "port=x"])
@@ -80,9 +25,11 @@ def test_bad_parameter_is_a_typed_error(text: str) -> None:
         connect(parameters(f"host=127.0.0.1 {text} password=canary"))
 
 
-def test_nobody_there_is_retryable() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid", "127.0.0.1,nowhere.invalid"])
+def test_nobody_there_is_retryable(host: str) -> None:
+    """A name that nobody knows is retryable too: it may be that of a pod that is being made."""
     with pytest.raises(ConnectionLostError) as caught:
-        connect(parameters("host=127.0.0.1 port=1 user=u password=canary"))
+        connect(parameters(f"host={host} port=1 user=u password=canary connect_timeout=5"))
     assert caught.value.retryable
     assert "canary" not in str(caught.value)
 
@@ -135,6 +82,38 @@ def test_first_is_for_replication_and_second_is_not(database: Database) -> None:
 
 
 @pytest.mark.pg
+def test_with_an_event_loop_it_is_the_same(database: Database) -> None:
+    if database.server.version >= 17:
+        database.execute(f"ALTER DATABASE {database.name} SET transaction_timeout = '1s'")
+    given = parameters(database.server.dsn(database.name, replication="true"))
+
+    async def use(flavour: Flavour) -> None:
+        main = await connections.connect(given, flavour)
+        beside = await connections.connect_beside(given, main, flavour)
+        plain = await connections.connect_plain(given, flavour)
+        for connection in (main, beside, plain):
+            assert isinstance(connection, psycopg.AsyncConnection)
+            assert connection.autocommit
+            cursor = await connection.execute("SELECT name, setting FROM pg_settings")
+            settings = dict(await cursor.fetchall())
+            assert settings["TimeZone"] == "UTC"
+            assert settings.get("transaction_timeout", "0") == "0"
+            identify = connection.execute("IDENTIFY_SYSTEM")
+            if connection is main:
+                assert (await (await identify).fetchall())[0][3] == database.name
+            else:
+                with pytest.raises(psycopg.errors.SyntaxError):
+                    await identify
+            await connection.close()
+        flavour.stop()
+        for connecting in (connections.connect, connections.connect_plain):
+            with pytest.raises(Stopped):
+                await connecting(given, flavour)
+
+    drive(Asynchronous, use)
+
+
+@pytest.mark.pg
 def test_beside_is_the_server_that_was_reached(database: Database) -> None:
     port = database.server.embedded.port
     given = parameters(
@@ -168,3 +147,15 @@ def test_role_without_the_privilege(database: Database, attributes: str) -> None
 def test_name_that_does_not_exist(database: Database, wrong: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match="does not exist"):
         connect(parameters(database.server.dsn(**wrong)))
+
+
+@pytest.mark.pg
+def test_of_several_hosts_one_may_be_better_later(database: Database) -> None:
+    port = database.server.embedded.port
+    refused = "user=postgres dbname=no_such_one password=canary host=127.0.0.1,127.0.0.1"
+    with pytest.raises(ConnectionLostError) as caught:
+        connect(parameters(f"{refused} port=1,{port}"))
+    assert "does not exist" in str(caught.value)
+    assert "canary" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="does not exist"):
+        connect(parameters(f"{refused} port={port},{port}"))

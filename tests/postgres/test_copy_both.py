@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import select
+import signal
+import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -10,17 +13,23 @@ import psycopg
 import pytest
 
 from pglogical_cdc.lsn import LSN
-from pglogical_cdc.postgres.connection import connect, parameters
+from pglogical_cdc.postgres import connection as connections
+from pglogical_cdc.postgres.asynchronous import Asynchronous
+from pglogical_cdc.postgres.blocking import Blocking
 from pglogical_cdc.postgres.copy_both import CopyBoth, CopyBothEnded
+from pglogical_cdc.postgres.flavour import Stopped
 from pglogical_cdc.postgres.options import start_replication
+from pglogical_cdc.postgres.parameters import parameters
 from pglogical_cdc.protocol import PrimaryKeepalive, XLogData, parse_walsender_message
 from tests import wire
-from tests.reading import active_pid, make_slot
+from tests.postgres.sessions import connect, drive
+from tests.reading import active_pid, make_slot, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
+    from pglogical_cdc.postgres.flavour import Flavour
     from tests.servers import Database
 
 pytestmark = pytest.mark.pg
@@ -36,8 +45,12 @@ def connection(database: Database, slot_name: str) -> Iterator[psycopg.Connectio
 
 @pytest.fixture
 def stream(connection: psycopg.Connection[Any], slot_name: str) -> CopyBoth:
-    command = start_replication(slot_name, ["pub"], start=LSN(0))
-    return CopyBoth(connection, command, lambda diag: None)
+    return _start(connection, slot_name)
+
+
+def _start(connection: psycopg.Connection[Any], slot: str) -> CopyBoth:
+    command = start_replication(slot, ["pub"], start=LSN(0))
+    return drive(Blocking, lambda flavour: CopyBoth.start(connection, command, flavour))
 
 
 def _read(stream: CopyBoth, seconds: float = 10) -> list[memoryview]:
@@ -47,6 +60,15 @@ def _read(stream: CopyBoth, seconds: float = 10) -> list[memoryview]:
         assert time.monotonic() < deadline
         select.select([stream.socket], [], [], 0.1)
     return messages
+
+
+def _is_sent(database: Database, slot: str) -> bool:
+    """Tell whether the server has sent all that there is."""
+    ((sent,),) = database.execute(
+        "SELECT sent_lsn >= pg_current_wal_lsn() FROM pg_stat_replication WHERE pid = %s",
+        [active_pid(database, slot)],
+    )
+    return bool(sent)
 
 
 def _read_to_the_end(stream: CopyBoth) -> None:
@@ -99,10 +121,144 @@ def test_terminated_stream_is_an_error(
         _read_to_the_end(stream)
 
 
+def test_what_came_before_an_error_is_good(
+    database: Database, slot_name: str, stream: CopyBoth
+) -> None:
+    _insert_and_end(
+        database,
+        slot_name,
+        lambda: database.execute(
+            "SELECT pg_terminate_backend(%s)", [active_pid(database, slot_name)]
+        ),
+    )
+    assert _payloads(stream.read()) == b"BRIC"
+    for _ in range(2):
+        with pytest.raises(psycopg.OperationalError):
+            _read_to_the_end(stream)
+
+
+def test_what_came_before_a_break_is_good(
+    database: Database, slot_name: str, stream: CopyBoth
+) -> None:
+    def shut_down() -> None:
+        with socket.socket(fileno=os.dup(stream.socket)) as same:
+            same.shutdown(socket.SHUT_RDWR)
+
+    _insert_and_end(database, slot_name, shut_down)
+    assert _payloads(stream.read()) == b"BRIC"
+    for _ in range(2):
+        with pytest.raises(psycopg.OperationalError):
+            stream.read()
+
+
+def _insert_and_end(database: Database, slot: str, end: Callable[[], object]) -> None:
+    database.execute("INSERT INTO t VALUES (1)")
+    wait_until(lambda: _is_sent(database, slot))
+    end()
+    wait_until(lambda: active_pid(database, slot) is None)
+
+
+def _payloads(messages: list[memoryview]) -> bytes:
+    """The types of the messages of pgoutput."""
+    parsed = map(parse_walsender_message, messages)
+    return b"".join(bytes(each.payload[:1]) for each in parsed if isinstance(each, XLogData))
+
+
+def test_what_is_filled_waits_for_the_read(
+    database: Database, slot_name: str, stream: CopyBoth
+) -> None:
+    stream.fill()  # there may be nothing
+    kinds = b""
+    for number in range(3):
+        database.execute("INSERT INTO t VALUES (%s)", [number])
+        wait_until(lambda: _is_sent(database, slot_name))
+        stream.fill()
+        if number == 1:
+            kinds += _payloads(stream.read())
+            assert kinds == b"BRICBIC"
+            assert stream.read() == []
+    database.execute("SELECT pg_terminate_backend(%s)", [active_pid(database, slot_name)])
+    wait_until(lambda: active_pid(database, slot_name) is None)
+    for _ in range(3):
+        stream.fill()  # the error waits too
+    kinds += _payloads(stream.read())
+    assert kinds == b"BRICBICBIC"
+    for _ in range(2):
+        with pytest.raises(psycopg.OperationalError):
+            stream.read()
+        stream.fill()
+
+
+def test_filled_to_an_end_without_error(stream: CopyBoth) -> None:
+    def fill_to_the_end() -> None:
+        began = time.monotonic()
+        while time.monotonic() - began < 10:
+            select.select([stream.socket], [], [], 0.1)
+            stream.fill()
+            stream.read()
+
+    stream.finish_sending()
+    with pytest.raises(CopyBothEnded):
+        fill_to_the_end()
+    stream.fill()
+    with pytest.raises(CopyBothEnded):
+        stream.read()
+
+
+def test_event_loop_fills_before_the_waiting_task_has_its_turn(
+    database: Database, slot_name: str
+) -> None:
+    make_slot(database, slot_name)
+    command = start_replication(slot_name, ["pub"], start=LSN(0))
+
+    async def use(flavour: Flavour) -> None:
+        connection = await connections.connect(parameters(database.dsn), flavour)
+        stream = await CopyBoth.start(connection, command, flavour, patience=20)
+        database.execute("INSERT INTO t VALUES (1)")
+        kinds = b""
+        while not kinds.endswith(b"C"):
+            await flavour.wait(stream.socket, 20, stream.fill)
+            kinds += _payloads(stream.read())
+        assert kinds == b"BRIC"
+        connection.pgconn.finish()
+        stream.fill()
+        with pytest.raises(psycopg.OperationalError):
+            stream.read()
+
+    drive(Asynchronous, use)
+
+
 def test_refused_command_is_an_error(connection: psycopg.Connection[Any], slot_name: str) -> None:
-    command = start_replication(slot_name + "x", ["pub"], start=LSN(0))
     with pytest.raises(psycopg.errors.UndefinedObject):
-        CopyBoth(connection, command, lambda diag: None)
+        _start(connection, slot_name + "x")
+    assert not connection.closed
+
+
+def test_start_that_is_not_answered(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+    command = start_replication(slot_name, ["pub"], start=LSN(0))
+
+    async def stopped(flavour: Flavour) -> None:
+        flavour.stop()
+        with pytest.raises(Stopped):
+            await CopyBoth.start(frozen, command, flavour)
+
+    async def silent(flavour: Flavour) -> None:
+        with pytest.raises(psycopg.OperationalError, match="no answer"):
+            await CopyBoth.start(frozen, command, flavour, patience=0.1)
+
+    for use in (silent, stopped):
+        frozen = connect(parameters(database.dsn))
+        pid = frozen.info.backend_pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            drive(Blocking, use)
+            assert time.monotonic() - began < 5
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert frozen.closed
+    wait_until(lambda: active_pid(database, slot_name) is None)
 
 
 def test_closed_connection_is_an_error(
@@ -115,14 +271,12 @@ def test_closed_connection_is_an_error(
 
 
 @pytest.mark.pg(18)
-def test_notices_are_handed_on(
+def test_notices_go_to_the_handlers_of_the_connection(
     database: Database, connection: psycopg.Connection[Any], slot_name: str
 ) -> None:
     heard: list[tuple[str | None, str | None]] = []
-    command = start_replication(slot_name, ["pub"], start=LSN(0))
-    stream = CopyBoth(
-        connection, command, lambda diag: heard.append((diag.sqlstate, diag.message_primary))
-    )
+    connection.add_notice_handler(lambda diag: heard.append((diag.sqlstate, diag.message_primary)))
+    stream = _start(connection, slot_name)
     assert heard == []
     database.execute("DROP PUBLICATION pub; INSERT INTO t VALUES (1)")
     deadline = time.monotonic() + 10

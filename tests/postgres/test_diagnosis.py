@@ -19,6 +19,7 @@ from pglogical_cdc.errors import (
     SlotNotFoundError,
     SourceError,
 )
+from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres.diagnosis import diagnose, diagnose_connect, publication_warning
 
 
@@ -53,6 +54,8 @@ class _Failure(psycopg.Error):
         ("08006", "", True, ConnectionLostError),
         ("57P01", "ProcessInterrupts", True, ConnectionLostError),
         ("57P03", "", False, ConnectionLostError),
+        ("57P05", "ProcessInterrupts", True, ConnectionLostError),
+        ("53300", "", False, ConnectionLostError),
         ("40001", "ProcessInterrupts", True, ConnectionLostError),
         ("53200", "AllocSetAlloc", True, ConnectionLostError),
         ("57014", "ProcessInterrupts", True, ConnectionLostError),
@@ -67,6 +70,10 @@ class _Failure(psycopg.Error):
         ("XX000", "ReorderBufferProcessTXN", True, DecodingFailedError),
         ("54000", "", True, DecodingFailedError),
         ("XX000", "", False, SourceError),
+        ("55000", "CreateDecodingContext", True, DecodingFailedError),
+        ("55000", "other", False, SourceError),
+        ("42704", "other", False, SourceError),
+        ("3D000", "", False, ConfigurationError),
     ],
 )
 def test_meaning_of_an_error(
@@ -83,8 +90,23 @@ def test_meaning_of_an_error(
 def test_failed_decoding_names_its_place() -> None:
     context = 'slot "shop", output plugin "pgoutput", in the change callback, LSN 0/16B3748'
     found = diagnose(_Failure("XX000", context=context), slot="shop", streaming=True)
+    assert isinstance(found, DecodingFailedError)
+    assert found.commit_lsn is None
     assert "near LSN 0/16B3748" in str(found)
-    assert "pg_replication_slot_advance" in str(found)
+    assert "slots.advance(conninfo, 'shop', to=LSN)" in str(found)
+
+
+def test_failed_decoding_names_the_transaction_and_how_to_give_it_up() -> None:
+    lsn = LSN.parse("1/FFFFFFFF")
+    found = diagnose(_Failure("XX000"), slot="shop", streaming=True, commit_lsn=lsn)
+    assert isinstance(found, DecodingFailedError)
+    assert found.commit_lsn == lsn
+    assert "that commits at 1/FFFFFFFF: etwas ging schief" in str(found)
+    assert "slots.advance(conninfo, 'shop', to='2/0')" in str(found)
+    # Only where decoding failed.
+    for code in (None, "57P01"):
+        lost = diagnose(_Failure(code), slot="shop", streaming=True, commit_lsn=lsn)
+        assert type(lost) is ConnectionLostError
 
 
 @pytest.mark.parametrize(
@@ -96,7 +118,7 @@ def test_failed_decoding_names_its_place() -> None:
         ("FATAL:  permission denied to start WAL sender", False),
         ("FATAL:  must be superuser or replication role to start walsender", False),
         ('FATAL:  no pg_hba.conf entry for host "1.2.3.4"', False),
-        ('could not translate host name "h" to address: Name or service not known', False),
+        ('could not translate host name "h" to address: Name or service not known', True),
         (
             'could not translate host name "h" to address: Temporary failure in name resolution',
             True,
@@ -105,6 +127,21 @@ def test_failed_decoding_names_its_place() -> None:
         ("FATAL:  the database system is starting up", True),
         ("FATAL:  sorry, too many clients already", True),
         ("timeout expired", True),
+        ("server does not support SSL, but SSL was required", False),
+        ("SSL error: certificate verify failed", False),
+        ("fe_sendauth: no password supplied", False),
+        (
+            "Multiple connection attempts failed. All failures were:\n"
+            "- host: 'a', port: '1', hostaddr: '1.2.3.4': Connection refused\n"
+            "- host: 'b', port: '2', hostaddr: '1.2.3.5': FATAL:  role \"u\" does not exist",
+            True,
+        ),
+        (
+            "Multiple connection attempts failed. All failures were:\n"
+            "- host: 'a', port: '1': FATAL:  database \"d\" does not exist\n"
+            "- host: 'b', port: '2': FATAL:  role \"u\" does not exist",
+            False,
+        ),
     ],
 )
 def test_whether_connecting_again_can_help(text: str, retryable: bool) -> None:
@@ -125,3 +162,11 @@ def test_whether_connecting_again_can_help(text: str, retryable: bool) -> None:
 def test_warning_of_a_missing_publication(code: str, function: str, expected: bool) -> None:
     diag = cast("Diagnostic", _Diagnostic(code, function))
     assert publication_warning(diag) is expected
+
+
+@pytest.mark.parametrize("code", ["22P02", "22021", "23505"])
+def test_no_value_is_quoted(code: str) -> None:
+    for streaming in (True, False):
+        found = diagnose(_Failure(code), slot="shop", streaming=streaming)
+        assert "etwas ging schief" not in str(found)
+        assert code in str(found)

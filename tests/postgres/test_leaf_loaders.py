@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import random
 import struct
-from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from datetime import date, datetime, time, timedelta, timezone
+from typing import TYPE_CHECKING, cast
 
 import psycopg
 import pytest
@@ -53,6 +53,86 @@ def test_what_python_can_hold_is_psycopgs() -> None:
 def test_what_python_cannot_hold_is_text(oid: int, text: str, binary: bytes) -> None:
     assert _load(oid, text.encode(), _TEXT) == text
     assert _load(oid, binary, _BINARY) == text
+
+
+@pytest.mark.parametrize(
+    ("oid", "value", "data"),
+    [
+        (16, True, b"\1"),
+        (21, 1, struct.pack(">h", 1)),
+        (23, 1, struct.pack(">i", 1)),
+        (26, 1, struct.pack(">I", 1)),
+        (20, 1, struct.pack(">q", 1)),
+        (700, 1.5, struct.pack(">f", 1.5)),
+        (701, 1.5, struct.pack(">d", 1.5)),
+        (1082, date(2000, 1, 2), struct.pack(">i", 1)),
+        (1083, time(0, 0, 1), struct.pack(">q", 1_000_000)),
+        (1266, time(0, 0, 1, tzinfo=timezone.utc), struct.pack(">qi", 1_000_000, 0)),
+        (1114, datetime(2000, 1, 1, 0, 0, 1), struct.pack(">q", 1_000_000)),
+        (1184, datetime(2000, 1, 1, 0, 0, 1, tzinfo=timezone.utc), struct.pack(">q", 1_000_000)),
+        (1186, timedelta(0, 1), struct.pack(">qii", 1_000_000, 0, 0)),
+    ],
+)
+def test_nothing_behind_a_short_value_is_read(oid: int, value: object, data: bytes) -> None:
+    assert _load(oid, data, _BINARY) == value
+    for length in (*range(len(data)), len(data) + 1):
+        # As a value stands in a message: with others behind it.
+        short = memoryview(data + b"\0" * 20)[:length]
+        with pytest.raises((ValueError, struct.error, IndexError)):
+            _load(oid, cast("bytes", short), _BINARY)
+
+
+def _array(dimensions: list[int], *elements: bytes | int) -> bytes:
+    """An int4[] in binary; a number stands for a length with nothing behind it."""
+    parts = [struct.pack(">iiI", len(dimensions), 0, 23)]
+    parts += [struct.pack(">ii", size, 1) for size in dimensions]
+    for element in elements:
+        if isinstance(element, int):
+            parts.append(struct.pack(">i", element))
+        else:
+            parts += [struct.pack(">i", len(element)), element]
+    return b"".join(parts)
+
+
+_ONE, _TWO = struct.pack(">i", 1), struct.pack(">i", 2)
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (_array([]), []),
+        (_array([2], _ONE, -1), [1, None]),
+        (_array([2, 1], _ONE, _TWO), [[1], [2]]),
+        (_array([1] * 6, _ONE), [[[[[[1]]]]]]),
+    ],
+)
+def test_arrays(data: bytes, value: object) -> None:
+    assert _load(1007, data, _BINARY) == value
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        _array([])[:-1],
+        _array([]) + b"\0",
+        _array([2], _ONE),
+        _array([1], _ONE, _ONE),
+        _array([1], _ONE)[:-1],
+        _array([1], -2),
+        _array([1], 2**31 - 1),
+        _array([-1], _ONE),
+        _array([2**31 - 1], _ONE),
+        _array([2**31 - 1, 0]),
+        _array([2**16, 2**16], _ONE),
+        _array([1] * 7, _ONE),
+        struct.pack(">iiI", 2**31 - 1, 0, 23),
+        struct.pack(">iiI", -1, 0, 23),
+    ],
+)
+def test_arrays_that_are_not_whole_crash_nothing(data: bytes) -> None:
+    with pytest.raises((ValueError, struct.error)):
+        _load(1007, data, _BINARY)
 
 
 def test_interval() -> None:

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from pglogical_cdc.errors import ConfigurationError, PublicationNotFoundError
 from pglogical_cdc.lsn import LSN
-from pglogical_cdc.postgres.conversation import converse
+from pglogical_cdc.postgres.blocking import converse
 from pglogical_cdc.postgres.publications import usable_publications
 from pglogical_cdc.postgres.server import Server
 
@@ -29,9 +29,21 @@ HOSTILE = (
 )
 
 
+def _server(database: Database) -> Server:
+    return Server(
+        system_identifier="1",
+        timeline=1,
+        position=LSN(0),
+        in_recovery=False,
+        database=database.name,
+        version=database.server.version * 10000,
+        encoding="UTF8",
+        wal_sender_timeout=60,
+    )
+
+
 def _check(database: Database, names: list[str], **options: Any) -> None:
-    server = Server("1", 1, LSN(0), database.name, database.server.version * 10000, "UTF8", 60)
-    converse(database.connect(), usable_publications(names, server, **options))
+    converse(database.connect(), usable_publications(names, _server(database), **options))
 
 
 def test_missing_one_is_named(database: Database) -> None:
@@ -115,8 +127,7 @@ def test_privilege_to_publish_all_tables(database: Database) -> None:
         f"CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE {database.name} TO {role}"
     )
     try:
-        server = Server("1", 1, LSN(0), database.name, database.server.version * 10000, "UTF8", 60)
-        conversation = usable_publications(["pub"], server, create=True)
+        conversation = usable_publications(["pub"], _server(database), create=True)
         with pytest.raises(ConfigurationError, match="only a superuser"):
             converse(database.connect(user=role), conversation)
     finally:
@@ -128,3 +139,30 @@ def test_nothing_is_created_beside_one_that_does_not_fit(database: Database) -> 
     with pytest.raises(ConfigurationError, match=r"does not publish public\.b"):
         _check(database, ["pub", "new"], create=True, tables=[("public", "a"), ("public", "b")])
     assert database.execute("SELECT pubname FROM pg_publication") == [("pub",)]
+
+
+def test_publications_of_no_table_are_refused(database: Database) -> None:
+    database.execute('CREATE TABLE a (); CREATE PUBLICATION empty; CREATE PUBLICATION "pub""2"')
+    for names in (["empty"], ["empty", 'pub"2']):
+        with pytest.raises(ConfigurationError, match="publishes no table: add some") as caught:
+            _check(database, names)
+        assert ", ".join(map(repr, names)) in str(caught.value)
+        _check(database, names, may_be_empty=True)
+    with pytest.raises(ConfigurationError, match="publishes no table"):
+        _check(database, ["empty"], create=True)
+
+    # One with a table is enough, and one that may get tables by itself has some.
+    database.execute("CREATE PUBLICATION one FOR TABLE a; CREATE PUBLICATION every FOR ALL TABLES")
+    _check(database, ["empty", "one"])
+    database.execute("DROP TABLE a")
+    with pytest.raises(ConfigurationError, match="publishes no table"):
+        _check(database, ["empty", "one"])
+    _check(database, ["every"])
+    _check(database, ["one", "every"])
+    if database.server.version >= 15:
+        database.execute("CREATE SCHEMA s; CREATE PUBLICATION later FOR TABLES IN SCHEMA s")
+        _check(database, ["later"])
+        _check(database, ["empty", "later"])
+
+    # Whatever is created publishes something.
+    _check(database, ["empty", "made"], create=True)

@@ -23,16 +23,12 @@ from pglogical_cdc.events import (
     Update,
 )
 from pglogical_cdc.formatters import DebeziumFormatter, DmsFormatter, UnwrappedFormatter
-from pglogical_cdc.postgres.connection import (
-    SESSION_SETTINGS,
-    connect,
-    connect_beside,
-    parameters,
-)
-from pglogical_cdc.postgres.conversation import converse
+from pglogical_cdc.postgres.blocking import converse
+from pglogical_cdc.postgres.parameters import SESSION_SETTINGS, parameters
 from pglogical_cdc.postgres.reselect import reselected, snapshot_sees, unsent_values
 from pglogical_cdc.replication import ReplicationReader
 from tests.feed import Feed
+from tests.postgres.sessions import connect, connect_beside
 from tests.reading import make_slot, read
 
 if TYPE_CHECKING:

@@ -9,9 +9,17 @@ import pytest
 
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.lsn import LSN
-from pglogical_cdc.postgres.connection import connect, parameters
-from pglogical_cdc.postgres.conversation import converse
-from pglogical_cdc.postgres.server import current_lsn, flush_wal, identify, set_client_encoding
+from pglogical_cdc.postgres.blocking import converse
+from pglogical_cdc.postgres.parameters import parameters
+from pglogical_cdc.postgres.server import (
+    current_lsn,
+    flush_wal,
+    identify,
+    set_client_encoding,
+    timeline_ends,
+    written_timeline,
+)
+from tests.postgres.sessions import connect
 from tests.reading import wait_until
 
 if TYPE_CHECKING:
@@ -29,6 +37,9 @@ def test_server_says_who_it_is(database: Database) -> None:
         assert found.database == database.name
         assert found.version // 10000 == database.server.version
         assert found.timeline == 1
+        assert not found.in_recovery
+        assert converse(connection, timeline_ends(found.timeline)) == {}
+        assert converse(connection, written_timeline()) == 1
         assert (found.encoding, found.client_encoding) == ("UTF8", "UTF8")
         assert found.wal_sender_timeout == 2.5
         assert found.position > 0
@@ -70,3 +81,35 @@ def test_wal_level_is_checked(private_server: Server) -> None:
         converse(replication, identify())
     assert "wal_level is 'replica'" in str(caught.value)
     assert "rds.logical_replication" in str(caught.value)
+
+
+def test_standby_and_the_timelines_of_a_promoted_one(private_server: Server) -> None:
+    embedded = private_server.embedded
+    ends: dict[int, LSN] = {}
+    given = parameters(private_server.dsn())
+    for timeline in (1, 2):
+        embedded.stop()
+        (embedded.data / "standby.signal").touch()
+        embedded.start()
+        with connect(given) as replication, psycopg.connect(**given, autocommit=True) as plain:
+            standby = converse(replication, identify())
+            assert (standby.timeline, standby.in_recovery) == (timeline, True)
+            assert converse(replication, timeline_ends(timeline)) == ends
+            # What is replayed is what counts, and there is nothing that could be flushed.
+            assert converse(plain, current_lsn()) == standby.position
+            converse(plain, flush_wal())
+            assert converse(plain, current_lsn()) == standby.position
+            assert plain.execute("SELECT pg_promote()").fetchall() == [(True,)]
+        with connect(given) as replication:
+            primary = converse(replication, identify())
+            assert (primary.timeline, primary.in_recovery) == (timeline + 1, False)
+            assert primary.system_identifier == standby.system_identifier
+            found = converse(replication, timeline_ends(timeline + 1))
+            assert found == {**ends, timeline: found[timeline]}
+            assert standby.position <= found[timeline] <= primary.position
+            with pytest.raises(psycopg.errors.UndefinedFile):
+                converse(replication, timeline_ends(timeline + 2))
+            # Also where text comes as bytes.
+            converse(replication, set_client_encoding("SQL_ASCII"))
+            assert converse(replication, timeline_ends(timeline + 1)) == found
+            ends = found

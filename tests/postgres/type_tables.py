@@ -13,10 +13,10 @@ from psycopg.types.range import Range
 
 from pglogical_cdc.events import ChangeAssembler, Insert, Row
 from pglogical_cdc.lsn import LSN
+from pglogical_cdc.postgres.blocking import converse
 from pglogical_cdc.postgres.catalog import one_table
-from pglogical_cdc.postgres.connection import parameters
-from pglogical_cdc.postgres.conversation import converse
 from pglogical_cdc.postgres.loaders import PsycopgLoaders
+from pglogical_cdc.postgres.parameters import parameters
 from pglogical_cdc.protocol import PgoutputParser, RelationMessage
 
 if TYPE_CHECKING:
