@@ -5,7 +5,7 @@ Those that need a client library of their own are imported by their module's pat
 
 from __future__ import annotations
 
-from pglogical_cdc.sinks.base import Sink
+from pglogical_cdc.sinks.base import AsyncSink, Sink
 from pglogical_cdc.sinks.files import FileSink, StdoutSink
 
-__all__ = ("FileSink", "Sink", "StdoutSink")
+__all__ = ("FileSink", "AsyncSink", "Sink", "StdoutSink")

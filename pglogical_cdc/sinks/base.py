@@ -1,11 +1,11 @@
-"""Sink: where records, or changes, go."""
+"""Sink and AsyncSink: where records, or changes, go."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
-__all__ = ("Sink",)
+__all__ = ("AsyncSink", "Sink")
 
 T_contra = TypeVar("T_contra", contravariant=True)
 
@@ -39,6 +39,34 @@ class Sink(Protocol[T_contra]):
         ...
 
     def close(self) -> None:
+        """Release what the sink holds, without a flush.
+
+        A pipeline calls it once, at the end of its run, also after an error.
+        """
+        ...
+
+
+@runtime_checkable
+class AsyncSink(Protocol[T_contra]):
+    """A `Sink` whose methods are coroutines, for `AsyncPipeline`; the contract is the same."""
+
+    async def write(self, items: Sequence[T_contra], /) -> None:
+        """Accept items in order; they may still be in flight when this returns.
+
+        Raises:
+            SinkError: the destination refused them.
+        """
+        ...
+
+    async def flush(self) -> None:
+        """Return when everything written before is durable.
+
+        Raises:
+            SinkError: it is not.
+        """
+        ...
+
+    async def close(self) -> None:
         """Release what the sink holds, without a flush.
 
         A pipeline calls it once, at the end of its run, also after an error.

@@ -1,16 +1,11 @@
-"""Pipeline: from a reader through transforms and a formatter to a sink, and back to the reader.
-
-It owns acknowledgement. A position is acknowledged only after a `flush` of the sink that covers it,
-so that whatever breaks, nothing is lost: it comes again.
-"""
+"""Movement: what a pipeline does between reader and sink, however they are called."""
 
 from __future__ import annotations
 
-import inspect
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeAlias, overload
+from typing import Protocol, TypeAlias
 
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import (
@@ -22,9 +17,8 @@ from pglogical_cdc.events import (
     Transaction,
 )
 from pglogical_cdc.formatters.base import Formatter, Record
-from pglogical_cdc.sinks.base import Sink
 
-__all__ = ("ChangeSource", "Pipeline", "Transform")
+__all__ = ("Movement", "Reader", "Transform", "sink_methods")
 
 Transform: TypeAlias = Callable[[Change], "Change | Iterable[Change] | None"]
 """Makes of a change another one, several, or none (None)."""
@@ -32,20 +26,8 @@ Transform: TypeAlias = Callable[[Change], "Change | Iterable[Change] | None"]
 _log = logging.getLogger("pglogical_cdc.pipeline")
 
 
-class ChangeSource(Protocol):
-    """What a pipeline needs of a reader."""
-
-    def poll(self, timeout: float | None = 0.0) -> Change | None:
-        """Return the next change; never acknowledges.
-
-        Args:
-            timeout: seconds to wait at most; 0 takes what is already here, None waits for ever.
-
-        Returns:
-            None if nothing came in time, as soon as a transaction has ended, or at the end of the
-            stream.
-        """
-        ...
+class Reader(Protocol):
+    """What every pipeline needs of a reader."""
 
     @property
     def is_open(self) -> bool:
@@ -62,10 +44,6 @@ class ChangeSource(Protocol):
         """Whether changes were read that nobody acknowledged and that `poll` will not repeat."""
         ...
 
-    def close(self) -> None:
-        """Send what is acknowledged and disconnect."""
-        ...
-
     def ack(self, up_to: Change | Position, /) -> None:
         """Acknowledge everything up to and including this."""
         ...
@@ -75,75 +53,19 @@ class ChangeSource(Protocol):
         ...
 
 
-class Pipeline:
-    """Moves changes from a reader to a sink until the reader ends.
-
-    ::
-
-        with ReplicationReader(dsn, slot="shop", publications=["shop"]) as reader:
-            Pipeline(reader, formatter=DebeziumFormatter(topic_prefix="shop"), sink=sink).run()
-
-    The reader's `ack` mode is not used: reading further never acknowledges. The sink is flushed
-    after `max_batch` records, after `flush_interval`, and at once when nothing more is waiting.
-    What gives no record is acknowledged once everything before it is durable. The last change of a
-    transaction is acknowledged together with what the formatter writes at its commit.
-
-    An exception of the reader, a transform, the formatter or the sink ends the run and is passed
-    on. Nothing more is flushed or acknowledged then, so that all since the last flush comes again
-    from a new reader; this one cannot be used for another run. So it is with Ctrl-C; to end
-    without repeats, call `stop`.
-
-    Args:
-        reader: where changes come from.
-        formatter: makes records of changes. Without one the sink gets the changes themselves.
-        sink: where they go. It is closed at the end of the run, whatever happens.
-        transforms: functions that each change goes through, in this order.
-        max_batch: flush as soon as so many records, or changes, are written.
-        flush_interval: so many seconds a change waits for the flush at most while more are coming.
-        heartbeat_interval: call the formatter's `heartbeat` every so many seconds; None for never.
-
-    Raises:
-        ConfigurationError: an argument is wrong, or the sink is asynchronous.
-    """
-
-    @overload
-    def __init__(
-        self,
-        reader: ChangeSource,
-        *,
-        formatter: Formatter,
-        sink: Sink[Record],
-        transforms: Iterable[Transform] = (),
-        max_batch: int = 1000,
-        flush_interval: float = 1.0,
-        heartbeat_interval: float | None = None,
-    ) -> None: ...
-
-    @overload
-    def __init__(
-        self,
-        reader: ChangeSource,
-        *,
-        formatter: None = None,
-        sink: Sink[Change],
-        transforms: Iterable[Transform] = (),
-        max_batch: int = 1000,
-        flush_interval: float = 1.0,
-        heartbeat_interval: None = None,
-    ) -> None: ...
+class Movement:
+    """What both pipelines do; how to call the reader and the sink is theirs to say."""
 
     def __init__(
         self,
-        reader: ChangeSource,
+        reader: Reader,
         *,
-        formatter: Formatter | None = None,
-        sink: Sink[Any],
-        transforms: Iterable[Transform] = (),
-        max_batch: int = 1000,
-        flush_interval: float = 1.0,
-        heartbeat_interval: float | None = None,
+        formatter: Formatter | None,
+        transforms: Iterable[Transform],
+        max_batch: int,
+        flush_interval: float,
+        heartbeat_interval: float | None,
     ) -> None:
-        _check_sink(sink)
         if max_batch < 1:
             raise ConfigurationError(f"max_batch must be at least 1, not {max_batch}")
         if not flush_interval >= 0:
@@ -157,7 +79,6 @@ class Pipeline:
                 )
         self._reader = reader
         self._formatter = formatter
-        self._sink = sink
         self._transforms = tuple(transforms)
         self._max_batch = max_batch
         self._flush_interval = flush_interval
@@ -176,19 +97,29 @@ class Pipeline:
         self._counts: dict[tuple[str, str], int] = {}
         self._next_heartbeat = 0.0
 
-    def run(self) -> None:
-        """Move changes until the reader ends: by its `until` or `idle_timeout`, or by `stop`.
+        self._made: list[Record | Change] = []
+        """What is to be written next."""
 
-        Then flushes, acknowledges and closes the sink. A reader that is open already stays open,
-        and leaving its ``with`` block sends the acknowledgement to the server; one that is not is
-        opened, and closed at the end.
+    def stop(self) -> None:
+        """End the run after what has been read is durable; from any thread or signal handler."""
+        self._reader.stop()
 
-        Raises:
-            ConfigurationError: the pipeline has run before, or a transform returned what is no
-                change.
-            SinkError: the sink failed.
-            CdcError: the reader or the formatter failed.
-        """
+    async def _poll(self, timeout: float | None) -> Change | None:
+        raise NotImplementedError
+
+    async def _write_to_sink(self, items: Sequence[Record | Change]) -> None:
+        raise NotImplementedError
+
+    async def _flush_sink(self) -> None:
+        raise NotImplementedError
+
+    async def _close_sink(self) -> None:
+        raise NotImplementedError
+
+    async def _close_reader(self) -> None:
+        raise NotImplementedError
+
+    async def _run(self) -> None:
         if self._ran:
             raise ConfigurationError("a pipeline runs once; make a new one with a new sink")
         self._ran = True
@@ -199,43 +130,39 @@ class Pipeline:
             )
         opens = not self._reader.is_open
         try:
-            self._move()
+            await self._move()
         except BaseException:
             try:
-                self._sink.close()
+                await self._close_sink()
             except Exception as error:
                 _log.warning("closing the sink failed as well: %s", type(error).__name__)
             raise
         else:
-            self._sink.close()
+            await self._close_sink()
         finally:
             if opens:
-                self._reader.close()
+                await self._close_reader()
 
-    def stop(self) -> None:
-        """End the run after what has been read is durable; from any thread or signal handler."""
-        self._reader.stop()
-
-    def _move(self) -> None:
+    async def _move(self) -> None:
         reader = self._reader
         if self._heartbeat_interval is not None:
             self._next_heartbeat = time.monotonic() + self._heartbeat_interval
         timeout: float | None = 0.0
         while True:
-            change = reader.poll(timeout)
+            change = await self._poll(timeout)
             timeout = 0.0
             if change is not None:
                 self._take(change)
-                self._flush_if_due()
+                await self._flush_if_due()
             elif self._end_transaction():
                 # That is why nothing came; more may be waiting.
-                self._flush_if_due()
+                await self._flush_if_due()
             elif reader.ended:
-                self._flush()
+                await self._flush()
                 return
             else:
-                self._flush()
-                timeout = self._beat()
+                await self._flush()
+                timeout = await self._beat()
 
     # -- changes
 
@@ -262,18 +189,18 @@ class Pipeline:
     def _write_change(self, change: Change) -> None:
         formatter = self._formatter
         if formatter is None:
-            self._write((change,))
+            self._made.append(change)
             return
         if isinstance(change, RowChange) and not isinstance(change, (SchemaChange, SnapshotRead)):
             table = change.schema, change.table
             self._counts[table] = self._counts.get(table, 0) + 1
-        self._write(formatter.format(change))
+        self._made += formatter.format(change)
 
     def _begin_transaction(self, transaction: Transaction | None) -> None:
         self._transaction = transaction
         # Whatever the transforms leave of it: what the stream had is what is marked.
         if self._formatter is not None and transaction is not None:
-            self._write(self._formatter.begin(transaction))
+            self._made += self._formatter.begin(transaction)
 
     def _end_transaction(self, *, next_has_come: bool = False) -> bool:
         """Write what closes the open transaction, if it has ended; tell whether it has."""
@@ -281,38 +208,41 @@ class Pipeline:
         if transaction is None or (transaction.end_lsn is None and not next_has_come):
             return False
         if self._formatter is not None:
-            self._write(self._formatter.commit(transaction, self._counts))
+            self._made += self._formatter.commit(transaction, self._counts)
         self._complete, self._last = self._last or self._complete, None
         self._transaction, self._counts = None, {}
         return True
 
     # -- records
 
-    def _write(self, items: Sequence[Record | Change]) -> None:
-        if items:
-            self._sink.write(items)
-            self._unflushed += len(items)
+    async def _write(self) -> None:
+        if self._made:
+            made, self._made = self._made, []
+            await self._write_to_sink(made)
+            self._unflushed += len(made)
 
-    def _flush_if_due(self) -> None:
+    async def _flush_if_due(self) -> None:
+        await self._write()
         since = self._waiting_since
         now = time.monotonic()
         if self._unflushed >= self._max_batch or (
             since is not None and now - since >= self._flush_interval
         ):
-            self._flush()
+            await self._flush()
         if self._heartbeat_interval is not None and now >= self._next_heartbeat:
-            self._beat()
+            await self._beat()
 
-    def _flush(self) -> None:
+    async def _flush(self) -> None:
+        await self._write()
         if self._unflushed:
-            self._sink.flush()
+            await self._flush_sink()
             self._unflushed = 0
         if self._complete is not None:
             self._reader.ack(self._complete)
             self._complete = None
         self._waiting_since = None
 
-    def _beat(self) -> float | None:
+    async def _beat(self) -> float | None:
         """Write a heartbeat if it is time; return the seconds until the next, None for never."""
         interval, formatter = self._heartbeat_interval, self._formatter
         if interval is None or formatter is None:
@@ -320,21 +250,24 @@ class Pipeline:
         now = time.monotonic()
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + interval
-            self._write(formatter.heartbeat(time.time_ns()))
-            self._flush()
+            self._made += formatter.heartbeat(time.time_ns())
+            await self._flush()
         return self._next_heartbeat - now
 
 
-def _check_sink(sink: object) -> None:
+def sink_methods(sink: object) -> list[Callable[..., object]]:
+    """Return `write`, `flush` and `close` of a sink.
+
+    Raises:
+        ConfigurationError: one is missing.
+    """
+    methods = []
     for name in ("write", "flush", "close"):
         method = getattr(sink, name, None)
         if not callable(method):
             raise ConfigurationError(f"{type(sink).__name__} is no sink: it has no method {name}")
-        if inspect.iscoroutinefunction(method):
-            raise ConfigurationError(
-                f"{name} of {type(sink).__name__} is a coroutine function, and Pipeline does not "
-                "await: it needs a sink whose methods return when they are done"
-            )
+        methods.append(method)
+    return methods
 
 
 def _apply(transform: Transform, change: Change) -> Iterable[Change]:

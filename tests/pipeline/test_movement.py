@@ -1,186 +1,68 @@
+"""Tests of `pglogical_cdc.pipeline.movement`: what both pipelines do."""
+
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 from pglogical_cdc.errors import ConfigurationError, SinkError
-from pglogical_cdc.events import Change, Position, SchemaChange, Transaction, Truncate
-from pglogical_cdc.formatters.base import Record
+from pglogical_cdc.events import Change, SchemaChange, Truncate
 from pglogical_cdc.formatters.dms.formatter import DmsFormatter
-from pglogical_cdc.pipeline import Pipeline
-from pglogical_cdc.replication import ReplicationReader
+from pglogical_cdc.pipeline import AsyncPipeline, Pipeline
 from tests import wire
-from tests.feed import Feed
+from tests.pipeline.tape import INT4, AsyncTape, Awaited, Marking, Recorder, Server, Tape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from pglogical_cdc.pipeline import ChangeSource
-
-INT4 = 23
+    from collections.abc import Iterable, Sequence
 
 
-class Tape:
-    """A reader that plays a recorded stream.
+class Movable(Protocol):
+    """A pipeline, from outside of any event loop."""
 
-    A step makes changes when it is reached, as a server would send them; None in `steps` says that
-    nothing is there yet, so that only a waiting `poll` goes on.
-    """
+    def run(self) -> None: ...
 
-    def __init__(self, steps: Iterable[Callable[[], Sequence[Change]] | None]) -> None:
-        self._steps = deque(steps)
-        self._changes: deque[Change] = deque()
-        self._transaction: Transaction | None = None
-        self._stopped = False
-        self.is_open = True
-        self.has_unacknowledged = False
-        self.acked: list[Change | Position] = []
-        self.polls: list[float | None] = []
-        self.log: list[str] = []
+    def stop(self) -> None: ...
 
-    def poll(self, timeout: float | None = 0.0) -> Change | None:
-        self.polls.append(timeout)
-        if self._stopped:
-            return None
-        while not self._changes:
-            transaction = self._transaction
-            if transaction is not None and transaction.end_lsn is not None:
-                self._transaction = None
-                return None
-            if not self._steps:
-                return None
-            if self._steps[0] is None:
-                if timeout == 0:
-                    return None
-                self._steps.popleft()
-                if timeout is not None:
-                    return None
-                continue
-            step = self._steps.popleft()
-            assert step is not None
-            self._changes.extend(step())
-        change = self._changes.popleft()
-        self._transaction = change.transaction
-        return change
 
-    @property
-    def ended(self) -> bool:
-        return self._stopped or not (self._steps or self._changes)
+class Pipelines(Protocol):
+    """Makes one kind of pipeline."""
 
-    def ack(self, up_to: Change | Position, /) -> None:
-        self.acked.append(up_to)
-        self.log.append(f"ack {_ordinal(up_to)}")
+    def __call__(self, tape: Tape, *, sink: Any, **options: Any) -> Movable: ...
+
+
+class _Asynchronous:
+    def __init__(self, tape: Tape, *, sink: Any, **options: Any) -> None:
+        awaited = Awaited(sink) if hasattr(sink, "write") else sink
+        self._pipeline = AsyncPipeline(AsyncTape(tape), sink=awaited, **options)
+
+    def run(self) -> None:
+        asyncio.run(self._pipeline.run())
 
     def stop(self) -> None:
-        self._stopped = True
-
-    def close(self) -> None:
-        self.is_open = False
-        self.log.append("reader closed")
+        self._pipeline.stop()
 
 
-def _ordinal(up_to: Change | Position) -> int:
-    return up_to.ordinal
+@pytest.fixture(params=[Pipeline, _Asynchronous], ids=["blocking", "asynchronous"])
+def pipeline(request: pytest.FixtureRequest) -> Pipelines:
+    kind: Pipelines = request.param
+    return kind
 
 
-class Recorder:
-    """A sink that notes what happens to it, in the tape's log."""
-
-    def __init__(self, tape: Tape) -> None:
-        self.log = tape.log
-        self.written: list[Any] = []
-        self.flushed: list[Any] = []
-
-    def write(self, items: Sequence[Any], /) -> None:
-        self.written.extend(items)
-        self.log.append("write " + " ".join(map(_name, items)))
-
-    def flush(self) -> None:
-        self.flushed = list(self.written)
-        self.log.append("flush")
-
-    def close(self) -> None:
-        self.log.append("close")
-
-
-def _name(item: Any) -> str:
-    if not isinstance(item, Record):
-        return f"{item.op}{item.ordinal}"
-    assert item.value is not None
-    return item.value.decode()
-
-
-class Marking:
-    """A formatter that makes a record of everything."""
-
-    def format(self, change: Change) -> Sequence[Record]:
-        return [Record("t", None, f"{change.op}{change.ordinal}".encode(), (), change.position)]
-
-    def begin(self, transaction: Transaction) -> Sequence[Record]:
-        return [Record("tx", None, b"begin")]
-
-    def commit(
-        self, transaction: Transaction, counts: Mapping[tuple[str, str], int]
-    ) -> Sequence[Record]:
-        assert transaction.end_lsn is not None
-        counted = ",".join(f"{schema}.{table}={n}" for (schema, table), n in counts.items())
-        return [Record("tx", None, f"commit({counted})".encode())]
-
-    def heartbeat(self, time: int) -> Sequence[Record]:
-        return [Record("heartbeat", None, b"heartbeat")]
-
-
-class Server:
-    """Makes the steps of a tape."""
-
-    def __init__(self) -> None:
-        self.feed = Feed()
-        for oid, name in ((1, "a"), (2, "b")):
-            self.feed.table(oid, "public", name, [("id", INT4)], key=["id"])
-
-    def begin(self) -> Sequence[Change]:
-        self.feed.begin()
-        return ()
-
-    def commit(self) -> Sequence[Change]:
-        self.feed.commit()
-        return ()
-
-    def insert(self, oid: int = 1) -> Callable[[], Sequence[Change]]:
-        return lambda: [self.feed.insert(oid, "1")]
-
-    def message(self) -> Sequence[Change]:
-        return self.feed.send(wire.logical_decoding_message("p", b"x", flags=0, lsn=0x20))
-
-    def transaction(self, *tables: int) -> Iterator[Callable[[], Sequence[Change]]]:
-        yield self.begin
-        for oid in tables:
-            yield self.insert(oid)
-        yield self.commit
-
-
-def run(tape: Tape, **options: Any) -> list[str]:
-    Pipeline(tape, sink=Recorder(tape), **options).run()
+def run(pipeline: Pipelines, tape: Tape, **options: Any) -> list[str]:
+    pipeline(tape, sink=Recorder(tape), **options).run()
     return tape.log
-
-
-def test_a_real_reader_is_a_source() -> None:
-    def takes(source: ChangeSource) -> None: ...
-
-    takes(ReplicationReader("", slot="s", publications="p"))
 
 
 # -- acknowledging
 
 
-def test_flush_comes_before_ack_and_close_last() -> None:
+def test_flush_comes_before_ack_and_close_last(pipeline: Pipelines) -> None:
     server = Server()
-    assert run(Tape([*server.transaction(1, 1)])) == [
+    assert run(pipeline, Tape([*server.transaction(1, 1)])) == [
         "write insert1",
         "write insert2",
         "flush",
@@ -189,18 +71,18 @@ def test_flush_comes_before_ack_and_close_last() -> None:
     ]
 
 
-def test_what_is_acknowledged_is_the_change_itself() -> None:
+def test_what_is_acknowledged_is_the_change_itself(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape([*server.transaction(1)])
     sink = Recorder(tape)
-    Pipeline(tape, sink=sink).run()
+    pipeline(tape, sink=sink).run()
     assert tape.acked == sink.written
 
 
-def test_several_transactions_that_wait_are_one_flush() -> None:
+def test_several_transactions_that_wait_are_one_flush(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape([*server.transaction(1), *server.transaction(2, 1)])
-    assert run(tape) == [
+    assert run(pipeline, tape) == [
         "write insert1",
         "write insert1",
         "write insert2",
@@ -210,10 +92,10 @@ def test_several_transactions_that_wait_are_one_flush() -> None:
     ]
 
 
-def test_when_nothing_more_is_waiting_it_flushes_at_once() -> None:
+def test_when_nothing_more_is_waiting_it_flushes_at_once(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape([*server.transaction(1), None, *server.transaction(1)])
-    assert run(tape) == [
+    assert run(pipeline, tape) == [
         "write insert1",
         "flush",
         "ack 1",
@@ -225,12 +107,12 @@ def test_when_nothing_more_is_waiting_it_flushes_at_once() -> None:
     assert None in tape.polls  # between the two it waits, as long as it takes
 
 
-def test_the_last_change_of_an_open_transaction_waits_for_its_commit() -> None:
+def test_the_last_change_of_an_open_transaction_waits_for_its_commit(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape(
         [server.begin, server.insert(), server.insert(), None, server.insert(), server.commit]
     )
-    assert run(tape, formatter=Marking()) == [
+    assert run(pipeline, tape, formatter=Marking()) == [
         "write begin",
         "write insert1",
         "write insert2",
@@ -244,15 +126,15 @@ def test_the_last_change_of_an_open_transaction_waits_for_its_commit() -> None:
     ]
 
 
-def test_a_transaction_that_is_cut_off_is_not_acknowledged_whole() -> None:
+def test_a_transaction_that_is_cut_off_is_not_acknowledged_whole(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape([server.begin, server.insert(), server.insert()])
-    assert run(tape) == ["write insert1", "write insert2", "flush", "ack 1", "close"]
+    assert run(pipeline, tape) == ["write insert1", "write insert2", "flush", "ack 1", "close"]
 
 
-def test_flush_after_max_batch_records() -> None:
+def test_flush_after_max_batch_records(pipeline: Pipelines) -> None:
     server = Server()
-    assert run(Tape([*server.transaction(1, 1, 1, 1, 1)]), max_batch=2) == [
+    assert run(pipeline, Tape([*server.transaction(1, 1, 1, 1, 1)]), max_batch=2) == [
         "write insert1",
         "write insert2",
         "flush",
@@ -268,7 +150,7 @@ def test_flush_after_max_batch_records() -> None:
     ]
 
 
-def test_flush_after_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flush_after_the_interval(pipeline: Pipelines, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server()
     now = 100.0
 
@@ -281,7 +163,7 @@ def test_flush_after_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     tape = Tape(
         [server.begin, server.insert(), server.insert(), later, server.insert(), server.commit]
     )
-    assert run(tape, flush_interval=1.5) == [
+    assert run(pipeline, tape, flush_interval=1.5) == [
         "write insert1",
         "write insert2",
         "write insert3",
@@ -294,10 +176,10 @@ def test_flush_after_the_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_a_message_outside_of_transactions() -> None:
+def test_a_message_outside_of_transactions(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape([*server.transaction(1), server.message, *server.transaction(1), server.message])
-    assert run(tape) == [
+    assert run(pipeline, tape) == [
         "write insert1",
         "write message0",
         "write insert1",
@@ -308,23 +190,23 @@ def test_a_message_outside_of_transactions() -> None:
     ]
 
 
-def test_nothing_at_all() -> None:
-    assert run(Tape([])) == ["close"]
+def test_nothing_at_all(pipeline: Pipelines) -> None:
+    assert run(pipeline, Tape([])) == ["close"]
 
 
 # -- changes without records
 
 
-def test_a_transform_that_drops_everything_still_moves_the_slot() -> None:
+def test_a_transform_that_drops_everything_still_moves_the_slot(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape([*server.transaction(1), None, *server.transaction(1, 1), None])
-    assert run(tape, transforms=[lambda change: None]) == ["ack 1", "ack 2", "close"]
+    assert run(pipeline, tape, transforms=[lambda change: None]) == ["ack 1", "ack 2", "close"]
 
 
-def test_a_transaction_is_marked_whatever_transforms_leave_of_it() -> None:
+def test_a_transaction_is_marked_whatever_transforms_leave_of_it(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape([*server.transaction(1), None])
-    assert run(tape, formatter=Marking(), transforms=[lambda change: None]) == [
+    assert run(pipeline, tape, formatter=Marking(), transforms=[lambda change: None]) == [
         "write begin",
         "write commit()",
         "flush",
@@ -333,14 +215,15 @@ def test_a_transaction_is_marked_whatever_transforms_leave_of_it() -> None:
     ]
 
 
-def test_dropped_changes_wait_for_what_is_before_them() -> None:
+def test_dropped_changes_wait_for_what_is_before_them(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape([*server.transaction(1, 2, 2)])
     only_a: Any = lambda change: change if change.table == "a" else None  # noqa: E731
-    assert run(tape, transforms=[only_a]) == ["write insert1", "flush", "ack 3", "close"]
+    assert run(pipeline, tape, transforms=[only_a]) == ["write insert1", "flush", "ack 3", "close"]
 
 
 def test_dropped_changes_are_acknowledged_in_a_busy_stream(
+    pipeline: Pipelines,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 0.0
@@ -353,26 +236,26 @@ def test_dropped_changes_are_acknowledged_in_a_busy_stream(
     monkeypatch.setattr(time, "monotonic", tick)
     server = Server()
     tape = Tape([step for _ in range(20) for step in server.transaction(1)])
-    log = run(tape, transforms=[lambda change: None], flush_interval=1.0)
+    log = run(pipeline, tape, transforms=[lambda change: None], flush_interval=1.0)
     assert log.count("ack 1") > 3
     assert set(log) == {"ack 1", "close"}
 
 
-def test_records_without_a_formatter_are_changes() -> None:
+def test_records_without_a_formatter_are_changes(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape([*server.transaction(1)])
     sink = Recorder(tape)
-    Pipeline(tape, sink=sink).run()
+    pipeline(tape, sink=sink).run()
     assert [type(item).__name__ for item in sink.written] == ["Insert"]
 
 
 # -- the formatter
 
 
-def test_begin_and_commit_enclose_a_transaction() -> None:
+def test_begin_and_commit_enclose_a_transaction(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape([*server.transaction(2, 1, 2), *server.transaction(1)])
-    assert run(tape, formatter=Marking()) == [
+    assert run(pipeline, tape, formatter=Marking()) == [
         "write begin",
         "write insert1",
         "write insert2",
@@ -387,11 +270,11 @@ def test_begin_and_commit_enclose_a_transaction() -> None:
     ]
 
 
-def test_commit_without_a_pause_before_the_next_transaction() -> None:
+def test_commit_without_a_pause_before_the_next_transaction(pipeline: Pipelines) -> None:
     server = Server()
     steps = [*server.transaction(1), *server.transaction(2)]
     changes = [change for step in steps for change in step()]
-    assert run(Tape([lambda: changes]), formatter=Marking()) == [
+    assert run(pipeline, Tape([lambda: changes]), formatter=Marking()) == [
         "write begin",
         "write insert1",
         "write commit(public.a=1)",
@@ -404,7 +287,7 @@ def test_commit_without_a_pause_before_the_next_transaction() -> None:
     ]
 
 
-def test_only_changes_of_rows_count() -> None:
+def test_only_changes_of_rows_count(pipeline: Pipelines) -> None:
     server = Server()
     feed = server.feed
 
@@ -420,28 +303,30 @@ def test_only_changes_of_rows_count() -> None:
 
     message = wire.logical_decoding_message("p", b"x")
     tape = Tape([server.begin, schema_change, truncate, lambda: feed.send(message), server.commit])
-    log = run(tape, formatter=Marking())
+    log = run(pipeline, tape, formatter=Marking())
     assert "write commit(public.a=2,public.b=1)" in log
 
 
-def test_marks_of_the_commit_are_durable_before_its_last_change_is_acknowledged() -> None:
+def test_marks_of_the_commit_are_durable_before_its_last_change_is_acknowledged(
+    pipeline: Pipelines,
+) -> None:
     server = Server()
     tape = Tape([*server.transaction(1, 1)])
-    log = run(tape, formatter=Marking(), max_batch=1)
+    log = run(pipeline, tape, formatter=Marking(), max_batch=1)
     assert log.index("write commit(public.a=2)") < log.index("ack 2")
     assert "flush" in log[log.index("write commit(public.a=2)") : log.index("ack 2")]
 
 
-def test_a_formatter_and_a_real_format() -> None:
+def test_a_formatter_and_a_real_format(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape([*server.transaction(1)])
     sink = Recorder(tape)
-    Pipeline(tape, formatter=DmsFormatter(), sink=sink).run()
+    pipeline(tape, formatter=DmsFormatter(), sink=sink).run()
     (record,) = sink.flushed
     assert record.key == b"public.a"
 
 
-def test_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heartbeats(pipeline: Pipelines, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
 
@@ -455,7 +340,7 @@ def test_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
 
     server = Server()
     tape = Waiting([None, None, *server.transaction(1), None])
-    assert run(tape, formatter=Marking(), heartbeat_interval=5) == [
+    assert run(pipeline, tape, formatter=Marking(), heartbeat_interval=5) == [
         "write heartbeat",
         "flush",
         "write heartbeat",
@@ -470,7 +355,7 @@ def test_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(tape.polls) == {0.0, 5.0}
 
 
-def test_heartbeats_of_a_busy_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heartbeats_of_a_busy_stream(pipeline: Pipelines, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
 
     def tick() -> float:
@@ -481,14 +366,14 @@ def test_heartbeats_of_a_busy_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", tick)
     server = Server()
     tape = Tape([*server.transaction(*[1] * 50)])
-    log = run(tape, formatter=Marking(), heartbeat_interval=0.2)
+    log = run(pipeline, tape, formatter=Marking(), heartbeat_interval=0.2)
     assert "write heartbeat" in log[: log.index("write insert50")]
 
 
 # -- transforms
 
 
-def test_transforms_go_in_order_and_may_multiply() -> None:
+def test_transforms_go_in_order_and_may_multiply(pipeline: Pipelines) -> None:
     server = Server()
     seen: list[str] = []
 
@@ -502,19 +387,19 @@ def test_transforms_go_in_order_and_may_multiply() -> None:
         return change
 
     tape = Tape([*server.transaction(1)])
-    assert run(tape, transforms=[twice, note])[:2] == ["write insert1", "write insert1"]
+    assert run(pipeline, tape, transforms=[twice, note])[:2] == ["write insert1", "write insert1"]
     assert seen == ["twice", "note", "note"]
 
 
 @pytest.mark.parametrize("result", [7, "text", [object()]])
-def test_a_transform_must_return_changes(result: object) -> None:
+def test_a_transform_must_return_changes(pipeline: Pipelines, result: object) -> None:
     def broken(change: Change) -> Any:
         return result
 
     server = Server()
     tape = Tape([*server.transaction(1)])
     with pytest.raises(ConfigurationError, match=r"the transform \S*broken must return a change"):
-        run(tape, transforms=[broken])
+        run(pipeline, tape, transforms=[broken])
     assert tape.log == ["close"]
 
 
@@ -525,7 +410,7 @@ class BrokenError(Exception):
     pass
 
 
-def test_an_error_in_flush_acknowledges_nothing_and_closes_once() -> None:
+def test_an_error_in_flush_acknowledges_nothing_and_closes_once(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape([*server.transaction(1)])
 
@@ -534,11 +419,11 @@ def test_an_error_in_flush_acknowledges_nothing_and_closes_once() -> None:
             raise SinkError("no room")
 
     with pytest.raises(SinkError, match="no room"):
-        Pipeline(tape, sink=Failing(tape)).run()
+        pipeline(tape, sink=Failing(tape)).run()
     assert tape.log == ["write insert1", "close"]
 
 
-def test_an_error_in_write_keeps_what_was_acknowledged_before() -> None:
+def test_an_error_in_write_keeps_what_was_acknowledged_before(pipeline: Pipelines) -> None:
     server = Server()
     tape = Tape([*server.transaction(1), None, *server.transaction(1)])
 
@@ -549,12 +434,12 @@ def test_an_error_in_write_keeps_what_was_acknowledged_before() -> None:
             super().write(items)
 
     with pytest.raises(BrokenError):
-        Pipeline(tape, sink=Failing(tape)).run()
+        pipeline(tape, sink=Failing(tape)).run()
     assert tape.log == ["write insert1", "flush", "ack 1", "close"]
 
 
 @pytest.mark.parametrize("where", ["format", "begin", "commit"])
-def test_an_error_in_the_formatter(where: str) -> None:
+def test_an_error_in_the_formatter(pipeline: Pipelines, where: str) -> None:
     def fail(*arguments: object) -> Any:
         raise BrokenError
 
@@ -563,14 +448,14 @@ def test_an_error_in_the_formatter(where: str) -> None:
     server = Server()
     tape = Tape([*server.transaction(1)])
     with pytest.raises(BrokenError):
-        run(tape, formatter=formatter)
+        run(pipeline, tape, formatter=formatter)
     assert tape.acked == []
     assert "flush" not in tape.log
     assert tape.log[-1] == "close"
 
 
 @pytest.mark.parametrize("error", [BrokenError, TypeError, KeyboardInterrupt])
-def test_an_error_in_a_transform(error: type[BaseException]) -> None:
+def test_an_error_in_a_transform(pipeline: Pipelines, error: type[BaseException]) -> None:
     def fail(change: Change) -> Iterable[Change]:
         yield change
         raise error("x")
@@ -578,11 +463,11 @@ def test_an_error_in_a_transform(error: type[BaseException]) -> None:
     server = Server()
     tape = Tape([*server.transaction(1)])
     with pytest.raises(error, match="x"):
-        run(tape, transforms=[fail])
+        run(pipeline, tape, transforms=[fail])
     assert tape.log == ["close"]
 
 
-def test_an_error_of_the_reader() -> None:
+def test_an_error_of_the_reader(pipeline: Pipelines) -> None:
     server = Server()
 
     def fail() -> Sequence[Change]:
@@ -590,11 +475,12 @@ def test_an_error_of_the_reader() -> None:
 
     tape = Tape([*server.transaction(1), fail])
     with pytest.raises(BrokenError):
-        run(tape)
+        run(pipeline, tape)
     assert tape.log == ["write insert1", "close"]
 
 
 def test_a_failing_close_does_not_hide_the_first_error(
+    pipeline: Pipelines,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     server = Server()
@@ -609,13 +495,13 @@ def test_a_failing_close_does_not_hide_the_first_error(
             raise ValueError("row value")
 
     with pytest.raises(BrokenError, match="first"):
-        Pipeline(tape, sink=Failing(tape)).run()
+        pipeline(tape, sink=Failing(tape)).run()
     assert tape.log.count("close") == 1
     assert "closing the sink failed as well: ValueError" in caplog.text
     assert "row value" not in caplog.text
 
 
-def test_a_failing_close_after_success_is_raised() -> None:
+def test_a_failing_close_after_success_is_raised(pipeline: Pipelines) -> None:
     tape = Tape([])
 
     class Failing(Recorder):
@@ -624,14 +510,14 @@ def test_a_failing_close_after_success_is_raised() -> None:
             raise BrokenError
 
     with pytest.raises(BrokenError):
-        Pipeline(tape, sink=Failing(tape)).run()
+        pipeline(tape, sink=Failing(tape)).run()
     assert tape.log == ["close"]
 
 
 # -- ending
 
 
-def test_stop_flushes_and_acknowledges() -> None:
+def test_stop_flushes_and_acknowledges(pipeline: Pipelines) -> None:
     server = Server()
 
     class Endless(Tape):
@@ -642,10 +528,10 @@ def test_stop_flushes_and_acknowledges() -> None:
 
     tape = Endless([])
     sink = Recorder(tape)
-    pipeline = Pipeline(tape, sink=sink, max_batch=10)
-    timer = threading.Timer(0.2, pipeline.stop)
+    made = pipeline(tape, sink=sink, max_batch=10)
+    timer = threading.Timer(0.2, made.stop)
     timer.start()
-    pipeline.run()
+    made.run()
     timer.join()
     assert sink.flushed == sink.written
     assert len(sink.written) > 10
@@ -653,39 +539,22 @@ def test_stop_flushes_and_acknowledges() -> None:
     assert tape.acked[-1] in sink.written[-2:]
 
 
-def test_a_pipeline_runs_once() -> None:
+def test_a_pipeline_runs_once(pipeline: Pipelines) -> None:
     tape = Tape([])
-    pipeline = Pipeline(tape, sink=Recorder(tape))
-    pipeline.run()
+    made = pipeline(tape, sink=Recorder(tape))
+    made.run()
     with pytest.raises(ConfigurationError, match="runs once"):
-        pipeline.run()
+        made.run()
     assert tape.log == ["close"]
 
 
 # -- arguments
 
 
-class AsyncRecorder:
-    async def write(self, items: Sequence[Change], /) -> None:
-        await asyncio.sleep(0)
-
-    async def flush(self) -> None:
-        await asyncio.sleep(0)
-
-    async def close(self) -> None:
-        await asyncio.sleep(0)
-
-
-def test_an_asynchronous_sink_is_refused() -> None:
-    sink: Any = AsyncRecorder()
-    with pytest.raises(ConfigurationError, match="write of AsyncRecorder is a coroutine function"):
-        Pipeline(Tape([]), sink=sink)
-
-
-def test_what_is_no_sink_is_refused() -> None:
+def test_what_is_no_sink_is_refused(pipeline: Pipelines) -> None:
     sink: Any = object()
     with pytest.raises(ConfigurationError, match="object is no sink: it has no method write"):
-        Pipeline(Tape([]), sink=sink)
+        pipeline(Tape([]), sink=sink)
 
 
 @pytest.mark.parametrize(
@@ -698,14 +567,16 @@ def test_what_is_no_sink_is_refused() -> None:
         ({"heartbeat_interval": 0, "formatter": Marking()}, "heartbeat_interval must be more"),
     ],
 )
-def test_wrong_numbers_are_refused(options: dict[str, Any], words: str) -> None:
+def test_wrong_numbers_are_refused(
+    pipeline: Pipelines, options: dict[str, Any], words: str
+) -> None:
     tape = Tape([])
     with pytest.raises(ConfigurationError, match=words):
-        Pipeline(tape, sink=Recorder(tape), **options)
+        pipeline(tape, sink=Recorder(tape), **options)
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_reader_that_was_not_open_is_closed_at_the_end(fails: bool) -> None:
+def test_a_reader_that_was_not_open_is_closed_at_the_end(pipeline: Pipelines, fails: bool) -> None:
     server = Server()
     tape = Tape([*server.transaction(1)])
     tape.is_open = False
@@ -716,20 +587,20 @@ def test_a_reader_that_was_not_open_is_closed_at_the_end(fails: bool) -> None:
             raise RuntimeError
         return change
 
-    pipeline = Pipeline(tape, sink=sink, transforms=[transform])
+    made = pipeline(tape, sink=sink, transforms=[transform])
     if fails:
         with pytest.raises(RuntimeError):
-            pipeline.run()
+            made.run()
     else:
-        pipeline.run()
+        made.run()
     assert tape.log[-2:] == ["close", "reader closed"]
 
 
-def test_a_reader_with_changes_that_nobody_acknowledged_is_refused() -> None:
+def test_a_reader_with_changes_that_nobody_acknowledged_is_refused(pipeline: Pipelines) -> None:
     tape = Tape([*Server().transaction(1)])
     tape.has_unacknowledged = True
     sink = Recorder(tape)
     with pytest.raises(ConfigurationError, match="open a new reader"):
-        Pipeline(tape, sink=sink).run()
+        pipeline(tape, sink=sink).run()
     assert sink.written == []
     assert tape.acked == []
