@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from types import FunctionType as _FunctionType
 
+from pglogical_cdc import slots
 from pglogical_cdc.absent import NOT_SENT, UNCHANGED
 from pglogical_cdc.errors import (
     CdcError,
@@ -71,15 +72,25 @@ from pglogical_cdc.handlers import (
     upsert_of,
 )
 from pglogical_cdc.lsn import LSN
+from pglogical_cdc.offsets import (
+    AsyncOffsetStore,
+    FileOffsets,
+    Offset,
+    OffsetStore,
+    PostgresOffsets,
+)
 from pglogical_cdc.parsers import DebeziumParser, DmsParser, parse_debezium, parse_dms
-from pglogical_cdc.pipeline import Pipeline, Transform
+from pglogical_cdc.pipeline import AsyncPipeline, Pipeline, Transform
 from pglogical_cdc.replication import (
+    AsyncReplicationReader,
+    AsyncTransactionChanges,
+    Backoff,
     ReaderEvent,
     ReaderStats,
     ReplicationReader,
     TransactionChanges,
 )
-from pglogical_cdc.sinks import FileSink, Sink, StdoutSink
+from pglogical_cdc.sinks import AsyncSink, FileSink, Sink, StdoutSink
 from pglogical_cdc.transforms import (
     ExcludeColumns,
     HashColumns,
@@ -93,11 +104,22 @@ __version__ = "0.1.0.dev0"
 __all__ = (
     # reading
     "ReplicationReader",
+    "AsyncReplicationReader",
+    "Backoff",
     "ReaderStats",
     "ReaderEvent",
     "TransactionChanges",
+    "AsyncTransactionChanges",
     "LSN",
     "Position",
+    # slots
+    "slots",
+    # offsets
+    "Offset",
+    "OffsetStore",
+    "AsyncOffsetStore",
+    "FileOffsets",
+    "PostgresOffsets",
     # events
     "Change",
     "Insert",
@@ -145,9 +167,11 @@ __all__ = (
     "KeyChanges",
     # sinks and pipeline
     "Sink",
+    "AsyncSink",
     "FileSink",
     "StdoutSink",
     "Pipeline",
+    "AsyncPipeline",
     "Transform",
     # errors
     "CdcError",

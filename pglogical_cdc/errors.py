@@ -33,6 +33,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pglogical_cdc.lsn import LSN
+
 __all__ = (
     "CdcError",
     "ConfigurationError",
@@ -211,7 +213,23 @@ class PublicationNotFoundError(SourceError):
 
 
 class DecodingFailedError(SourceError):
-    """The server cannot decode a transaction."""
+    """The server cannot decode a transaction.
+
+    Attributes:
+        commit_lsn: commit LSN of that transaction, or None where the server did not come far enough
+            to name it. Moving the slot one byte further gives the transaction up, and no other.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        sqlstate: str | None = None,
+        slot: str | None = None,
+        commit_lsn: LSN | None = None,
+    ) -> None:
+        super().__init__(message, sqlstate=sqlstate, slot=slot)
+        self.commit_lsn = commit_lsn
 
 
 class SnapshotError(SourceError):

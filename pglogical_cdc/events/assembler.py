@@ -53,6 +53,10 @@ __all__ = ("ChangeAssembler",)
 _IDENTITY_FLAG: Final = 1
 """Relation message, flags of a column: "marks the column as part of the key"."""
 
+_RELATION_LIMIT: Final = 4096
+"""Far more tables than most databases have; those of a stream that makes tables all the time, and
+drops them, would else be remembered for ever."""
+
 
 class ChangeAssembler:
     """Turns the messages of one stream, in their order, into changes.
@@ -60,14 +64,30 @@ class ChangeAssembler:
     Args:
         database: name of the database, for ``relation.database``.
         loaders: gives the functions that make Python values; by default text stays `str`.
+        relation_limit: remember so many relations, those that were used last. A server describes a
+            relation once in a stream, so that a change of one that was given up is an
+            `UnknownRelationError`, and only a new stream helps.
     """
 
-    def __init__(self, *, database: str = "", loaders: ValueLoaders | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        database: str = "",
+        loaders: ValueLoaders | None = None,
+        relation_limit: int = _RELATION_LIMIT,
+    ) -> None:
         self._database = database
         self._loaders = PlainLoaders() if loaders is None else loaders
+        self.relation_limit = relation_limit
+        """So many relations are remembered; those that were used last."""
+        self.evicted: list[int] = []
+        """OIDs of the relations that were given up for others; may be cleared."""
         self._relations: dict[int, Relation] = {}
         self._type_names: dict[int, str] = {}
+        self._replaced: dict[int, Relation | None] = {}
+        """Of the relations that the open transaction has described: what they were before it."""
         self._transaction: Transaction | None = None
+        self._last: Transaction | None = None
         self._ordinal = 0
         self._previous_end_lsn: LSN | None = None
         self._assemble: dict[type, Callable[..., Sequence[Change]]] = {
@@ -97,6 +117,21 @@ class ChangeAssembler:
     def relation(self, oid: int) -> Relation | None:
         """Return the latest version of a relation, or None if no message has described it."""
         return self._relations.get(oid)
+
+    def rewind(self) -> None:
+        """Go back to the start of the open transaction: it may come again, from its Begin.
+
+        Relations are again what they were before it, so that every `SchemaChange` is the same the
+        second time. The transaction itself stays the same object.
+        """
+        for oid, before in self._replaced.items():
+            if before is None:
+                self._relations.pop(oid, None)
+            else:
+                self._relations[oid] = before
+        self._replaced.clear()
+        self._type_names.clear()
+        self._transaction = None
 
     def assemble(
         self, message: Message, wal_start: int, catalog: TableCatalog | None = None
@@ -131,14 +166,19 @@ class ChangeAssembler:
     def _begin(self, message: BeginMessage, wal_start: int) -> Sequence[Change]:
         if self._transaction is not None:
             raise _out_of_place("Begin", "no open transaction", "one that has not been committed")
-        self._transaction = Transaction(
+        self._ordinal = 0
+        self._replaced.clear()
+        last = self._last
+        if last is not None and (last.commit_lsn, last.xid) == (message.final_lsn, message.xid):
+            self._transaction = last  # it comes again, see rewind
+            return ()
+        self._transaction = self._last = Transaction(
             xid=message.xid,
             commit_lsn=LSN(message.final_lsn),
             commit_timestamp=message.commit_timestamp + POSTGRES_EPOCH_US,
             begin_lsn=LSN(wal_start),
             previous_end_lsn=self._previous_end_lsn,
         )
-        self._ordinal = 0
         return ()
 
     def _commit(self, message: CommitMessage, wal_start: int) -> Sequence[Change]:
@@ -152,6 +192,7 @@ class ChangeAssembler:
             )
         transaction.end_lsn = self._previous_end_lsn = LSN(message.end_lsn)
         self._transaction = None
+        self._replaced.clear()
         return ()
 
     def _origin(self, message: OriginMessage, wal_start: int) -> Sequence[Change]:
@@ -202,13 +243,20 @@ class ChangeAssembler:
             catalog=catalog,
             loaders=self._loaders,
         )
+        # The names of its types came with it, and would come again.
+        self._type_names.clear()
         if previous is not None and previous.has_shape_of(relation):
             # The server repeats a description whenever its own cache was invalidated, also when
             # nothing changed. Keep the version, so that what was made for it stays good.
             if previous.catalog != catalog:
                 self._relations[relation.oid] = relation
             return ()
+        self._replaced.setdefault(relation.oid, previous)
         self._relations[relation.oid] = relation
+        if len(self._relations) > self.relation_limit:
+            oldest = next(iter(self._relations))
+            del self._relations[oldest]
+            self.evicted.append(oldest)
         if previous is None or self._transaction is None:
             return ()
         return (SchemaChange(wal_start, self._transaction, self._ordinal + 1, relation, previous),)
@@ -300,12 +348,17 @@ class ChangeAssembler:
         return self._transaction
 
     def _described(self, name: str, oid: int) -> Relation:
+        relations = self._relations
         try:
-            return self._relations[oid]
+            relation = relations[oid]
         except KeyError:
             raise UnknownRelationError(
                 name, 1, expected="a relation that was described before", found=f"OID {oid}"
             ) from None
+        if len(relations) > self.relation_limit // 2:
+            # The order of use counts only where somebody may have to go.
+            relations[oid] = relations.pop(oid)
+        return relation
 
 
 def _out_of_place(name: str, expected: str, found: str) -> ProtocolError:

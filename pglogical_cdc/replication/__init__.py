@@ -1,7 +1,17 @@
 """The stream itself: reading it, delivering its changes, acknowledging them."""
 
-from pglogical_cdc.replication.iteration import TransactionChanges
-from pglogical_cdc.replication.reader import ReaderStats, ReplicationReader
+from pglogical_cdc.replication.backoff import Backoff
+from pglogical_cdc.replication.iteration import AsyncTransactionChanges, TransactionChanges
+from pglogical_cdc.replication.reader import AsyncReplicationReader, ReplicationReader
 from pglogical_cdc.replication.settings import ReaderEvent
+from pglogical_cdc.replication.stats import ReaderStats
 
-__all__ = ("ReaderEvent", "ReaderStats", "ReplicationReader", "TransactionChanges")
+__all__ = (
+    "AsyncReplicationReader",
+    "AsyncTransactionChanges",
+    "Backoff",
+    "ReaderEvent",
+    "ReaderStats",
+    "ReplicationReader",
+    "TransactionChanges",
+)

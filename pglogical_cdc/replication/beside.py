@@ -6,20 +6,22 @@ tables as they are now, the walsender would take for what they were when their c
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
 
 import psycopg
 
 from pglogical_cdc.events import TableCatalog
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres import (
+    AnyConnection,
     Conversation,
+    Flavour,
     Parameters,
     connect_beside,
-    converse,
     current_lsn,
     diagnose,
+    exchange,
     one_table,
     published_tables,
 )
@@ -27,6 +29,9 @@ from pglogical_cdc.postgres import (
 __all__ = ("Beside",)
 
 T = TypeVar("T")
+
+_PATIENCE: Final = 60.0
+"""Seconds for an answer; what is asked sets shorter limits of its own where it may have to wait."""
 
 
 class Beside:
@@ -37,57 +42,81 @@ class Beside:
 
     Args:
         given: as for the replication connection.
-        connection: the replication connection.
         slot: the slot that errors name.
+        flavour: how to wait.
     """
 
-    def __init__(self, given: Parameters, connection: psycopg.Connection[Any], slot: str) -> None:
+    def __init__(self, given: Parameters, slot: str, flavour: Flavour) -> None:
         self._parameters = given
-        self._replication = connection
         self._slot = slot
-        self._connection: psycopg.Connection[Any] | None = None
+        self._flavour = flavour
+        self._replication: AnyConnection | None = None
+        self._connection: AnyConnection | None = None
+        self._patience = _PATIENCE
         self._catalog: dict[int, TableCatalog] = {}
         self._catalog_lsn = LSN(0)
 
-    def ask(self, conversation: Callable[[], Conversation[T]]) -> T:
+    def attach(self, replication: AnyConnection, patience: float = _PATIENCE) -> None:
+        """Ask the server of this connection from now on.
+
+        Args:
+            replication: the replication connection.
+            patience: seconds for each answer.
+        """
+        self.close()
+        self._replication = replication
+        self._patience = patience
+
+    async def ask(self, conversation: Callable[[], Conversation[T]]) -> T:
         """Carry a conversation on; it must be one that can be repeated.
 
         Raises:
             CdcError: the server cannot be reached, or refused.
+            Stopped: the flavour was stopped before there was an answer.
         """
         connection = self._connection
         try:
             if connection is not None and not connection.closed:
                 try:
-                    return converse(connection, conversation())
+                    return await self._exchange(connection, conversation())
                 except psycopg.Error:
                     if not connection.closed:
                         raise
-            connection = self._connection = connect_beside(self._parameters, self._replication)
-            return converse(connection, conversation())
+            assert self._replication is not None
+            connection = self._connection = await connect_beside(
+                self._parameters, self._replication, self._flavour, self._patience
+            )
+            return await self._exchange(connection, conversation())
         except psycopg.Error as error:
             # Without the server's own error behind it: it quotes the statement, and so keys.
             raise diagnose(error, slot=self._slot) from None
 
-    def current_lsn(self) -> LSN:
+    async def _exchange(self, connection: AnyConnection, conversation: Conversation[T]) -> T:
+        return await exchange(connection, conversation, self._flavour, self._patience)
+
+    async def current_lsn(self) -> LSN:
         """Return where the server's WAL ends.
 
         Raises:
             CdcError: the server cannot be reached.
         """
-        return self.ask(current_lsn)
+        return await self.ask(current_lsn)
 
-    def read_catalog(self, publications: tuple[str, ...]) -> None:
+    async def read_catalog(self, publications: tuple[str, ...]) -> None:
         """Read all published tables at once.
 
         Raises:
             CdcError: the server cannot be reached.
         """
         # The position first: what commits before it is in the catalog that is read after it.
-        self._catalog_lsn = self.current_lsn()
-        self._catalog = self.ask(lambda: published_tables(publications))
+        lsn = await self.current_lsn()
+        found = await self.ask(lambda: published_tables(publications))
+        if found:
+            # Of a table that is gone by now, what was known of it holds on.
+            self._catalog.update(found)
+            self._catalog_lsn = lsn
 
-    def describe(self, oid: int, commit_lsn: LSN | None) -> TableCatalog | None:
+    async def describe(self, oid: int, commit_lsn: LSN | None) -> TableCatalog | None:
         """Return what the catalog says, or said last, of a table; None if it never said a thing.
 
         Args:
@@ -100,13 +129,19 @@ class Beside:
         known = self._catalog.get(oid)
         if known is not None and commit_lsn is not None and commit_lsn < self._catalog_lsn:
             return known
-        found = self.ask(lambda: one_table(oid, known))
+        found = await self.ask(lambda: one_table(oid, known))
         if found is None:
             return known
         self._catalog[oid] = found
         return found
 
+    def forget(self, oids: Iterable[int]) -> None:
+        """Drop what is known of some tables."""
+        for oid in oids:
+            self._catalog.pop(oid, None)
+
     def close(self) -> None:
         """Disconnect."""
         if self._connection is not None:
-            self._connection.close()
+            self._connection.pgconn.finish()
+            self._connection = None

@@ -24,12 +24,18 @@ class Hand:
     Args:
         acknowledge: called with the last of the changes that are dealt with; None if asking for
             more does not acknowledge, and then nothing is given again either.
+        check: called when a loop asks; raises if it may not.
     """
 
-    def __init__(self, acknowledge: Callable[[Change], None] | None) -> None:
+    def __init__(
+        self,
+        acknowledge: Callable[[Change], None] | None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self.given = 0
         """How many of the changes in hand the loop has returned."""
         self._acknowledge = acknowledge
+        self._check = check
         self._holder: object = None
         self._acknowledges = False
         """Whether asking the loop for more acknowledges."""
@@ -79,8 +85,9 @@ class Hand:
         """Acknowledge what `holder` gave last, because it is asked for more.
 
         Raises:
-            ConfigurationError: another loop has taken over.
+            ConfigurationError: another loop has taken over, or it may not be asked.
         """
+        self._check()
         if holder is not self._holder:
             raise ConfigurationError(
                 "this iterator was replaced by a newer one of the same reader: go on with that"

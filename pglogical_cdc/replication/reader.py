@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from psycopg.adapt import AdaptersMap
 from typing_extensions import Self
 
-from pglogical_cdc._attrs import record
-from pglogical_cdc.errors import CdcError, ConfigurationError
+from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import Change, Position, SchemaChange
 from pglogical_cdc.lsn import LSN
-from pglogical_cdc.replication.hand import Hand
-from pglogical_cdc.replication.iteration import Batches, Changes, Transactions
+from pglogical_cdc.offsets import AsyncOffsetStore, OffsetStore
+from pglogical_cdc.postgres import Asynchronous, Blocking, Flavour, run
+from pglogical_cdc.replication.backoff import Backoff
+from pglogical_cdc.replication.iteration import (
+    AsyncBatches,
+    AsyncChanges,
+    AsyncTransactions,
+    Batches,
+    Changes,
+    Transactions,
+)
 from pglogical_cdc.replication.settings import (
     DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_MEMORY_LIMIT,
@@ -22,104 +30,23 @@ from pglogical_cdc.replication.settings import (
     OffsetMismatchPolicy,
     Origin,
     ReaderEvent,
-    ReaderState,
     check_settings,
 )
-from pglogical_cdc.replication.stream import Stream
+from pglogical_cdc.replication.source import Source
+from pglogical_cdc.replication.stats import ReaderStats
 
-__all__ = ("ReaderStats", "ReplicationReader")
-
-
-@record
-class ReaderStats:
-    """Where a reader stands. Positions are LSNs, their differences bytes of WAL."""
-
-    changes: int
-    """Changes delivered."""
-    transactions: int
-    """Transactions read to their end."""
-    received_lsn: LSN
-    """How far the stream has been read."""
-    acknowledged_lsn: LSN
-    """What the slot is, or soon will be, confirmed to."""
-    server_lsn: LSN
-    """The furthest position that the server has named."""
-    lag_seconds: float | None
-    """From the commit to the server's sending it, of the last change; None before the first."""
-
-    @property
-    def lag_bytes(self) -> int:
-        """WAL between what is acknowledged and what the server has named."""
-        return max(0, self.server_lsn - self.acknowledged_lsn)
-
+__all__ = ("AsyncReplicationReader", "ReplicationReader")
 
 _POLL: Final = "poll"
 """Stands for the application's own loop around `ReplicationReader.poll`."""
 
+_RECONNECT: Final = Backoff()
 
-class ReplicationReader:
-    """Reads the changes of a PostgreSQL database from a logical replication slot.
 
-    ::
+class _Reader:
+    """What both readers share: everything that does not wait."""
 
-        with ReplicationReader(dsn, slot="shop_cdc", publications=["shop_pub"]) as reader:
-            for change in reader:
-                ...
-
-    A change is acknowledged when the same iterator is asked for the next one; a ``break`` or an
-    exception leaves the change in hand unacknowledged, and ``iter(reader)`` gives it again first.
-    What was not acknowledged comes again in the next run, in whole transactions.
-
-    One thread reads and acknowledges; `stop` may be called from any.
-
-    With `reselect` no value is `UNCHANGED` that can still be had. Each change that lacks one costs
-    a round trip on the connection beside the stream, whose role needs SELECT on the table. The
-    value is that of the moment of reading: it may be newer than its change, and after a key was
-    used again it is that of another row. It stays `UNCHANGED`, and never becomes NULL, where
-    nothing identifies the row, or the row, table or column is gone or has another type, is hidden
-    by row-level security, locked for more than half a second, takes more than 30 seconds to read,
-    or the change is not visible half a second after it came, because its commit waits for a
-    synchronous standby.
-
-    Args:
-        conninfo: libpq connection string or URI. With several hosts and no
-            ``target_session_attrs``, ``read-write`` is added.
-        slot: name of the slot: 1 to 63 of ``a-z 0-9 _``, not beginning with ``pg_``.
-        publications: name of a publication, or several.
-        create: create what is missing, first the publications, then the slot.
-        tables: ``"schema.table"`` names for a publication that has to be created; None is for all
-            tables. A publication that exists is never altered.
-        temporary: the slot is dropped when the reader disconnects.
-        failover: the slot is synchronised to standbys (PostgreSQL 17 and later).
-        two_phase: only False in this version.
-        snapshot: only ``"never"`` in this version.
-        ack: ``"auto"``, or ``"manual"``: only `ack` counts.
-        until: deliver the transactions that commit before this LSN, whole, then end. ``"now"`` is
-            the server's flush position (on a standby its replay position) when the first change
-            is asked for.
-        idle_timeout: end after so many seconds without a change, once the server has read its WAL
-            to the end.
-        protocol: ``"auto"`` or 1 in this version.
-        streaming: only ``"off"`` in this version.
-        binary: values in binary where the server has a binary form for the type.
-        messages: also deliver what ``pg_logical_emit_message`` writes.
-        reselect: read the values that an update did not touch and the server did not send from
-            their table, by key, as they are by then; see above. Not with `binary`.
-        origin: ``"any"``, or ``"none"``: only changes that were not replicated themselves
-            (PostgreSQL 16 and later).
-        memory_limit: only the default in this version.
-        max_message_bytes: a bigger message raises `MessageTooLargeError`.
-        status_interval: seconds between status updates at most; by default a third of
-            ``wal_sender_timeout``, at most 10.
-        reconnect: only None in this version: a lost connection is raised at once.
-        offsets: only None in this version.
-        on_offset_mismatch: what to do when the slot and `offsets` disagree.
-        adapters: psycopg's adapters map that makes Python values; by default the global one.
-        on_event: called with a `ReaderEvent` at each change of state, in the reading thread.
-
-    Raises:
-        ConfigurationError: an argument is wrong.
-    """
+    _flavour: ClassVar[type[Flavour]]
 
     def __init__(
         self,
@@ -145,14 +72,13 @@ class ReplicationReader:
         memory_limit: int = DEFAULT_MEMORY_LIMIT,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
         status_interval: float | None = None,
-        reconnect: None = None,
-        offsets: None = None,
+        reconnect: Backoff | None = _RECONNECT,
+        offsets: OffsetStore | AsyncOffsetStore | None = None,
         on_offset_mismatch: OffsetMismatchPolicy = "raise",
         adapters: AdaptersMap | None = None,
         on_event: Callable[[ReaderEvent], None] | None = None,
     ) -> None:
-        self._conninfo = conninfo
-        self._settings = check_settings(
+        settings = check_settings(
             slot=slot,
             publications=publications,
             create=create,
@@ -179,16 +105,168 @@ class ReplicationReader:
             adapters=adapters,
             on_event=on_event,
         )
-        self._stream: Stream | None = None
-        self._stopped = False
-        self._closed = False
-        self._hand = Hand(self._acknowledge if self._settings.ack == "auto" else None)
-        self._lag: int | None = None
-        self._delivered = 0
-        self._state: ReaderState | None = None
+        self._source = Source(conninfo, settings, self._flavour())
 
     def __repr__(self) -> str:
-        return f"<ReplicationReader of slot {self._settings.slot!r}>"
+        return f"<{type(self).__name__} of slot {self._source.settings.slot!r}>"
+
+    def stop(self) -> None:
+        """End the iteration before the next change, within a second.
+
+        From any thread or signal handler. The loop ends as at the end of the stream: the change
+        before counts as acknowledged when the loop asks for the next.
+        """
+        self._source.stop()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the reader has been opened, and not closed."""
+        return self._source.is_open
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end that was asked for has come: `until`, `idle_timeout` or `stop`."""
+        return self._source.ended
+
+    @property
+    def has_unacknowledged(self) -> bool:
+        """Whether changes were read that are not acknowledged, nor in hand to be given again.
+
+        They come again in the next run only, so whatever acknowledges more than what it was given
+        itself must not go on with this reader.
+        """
+        source = self._source
+        if source.session is None or source.hand.repeats:
+            return False
+        return not source.session.progress.is_acknowledged
+
+    @property
+    def stats(self) -> ReaderStats:
+        """Where the reader stands now."""
+        return ReaderStats.of(self._source)
+
+    def ack(self, up_to: Change | Position) -> None:
+        """Acknowledge everything up to and including a change or position.
+
+        The slot moves to the end of the last transaction that is acknowledged as a whole.
+
+        Raises:
+            ConfigurationError: it is neither, the reader is not open, or another thread reads it.
+        """
+        source = self._source
+        session = source.session
+        if session is None or source.closed:
+            raise ConfigurationError("the reader is not open: there is nobody to acknowledge to")
+        if not isinstance(up_to, (Change, Position)):
+            raise ConfigurationError(
+                f"ack takes a change or a Position, not {type(up_to).__name__}; a stored text is "
+                "read with Position.parse"
+            )
+        source.owner.check()
+        if isinstance(up_to, Change):
+            session.acknowledge(up_to)
+            position = up_to.position
+            if isinstance(up_to, SchemaChange):
+                return  # its position is that of the change after it, which may be in hand
+        else:
+            session.progress.acknowledge(*up_to)
+            position = up_to
+        source.hand.acknowledged(position)
+
+    def _refuse_gap(self) -> None:
+        if self._source.settings.ack == "auto" and self.has_unacknowledged:
+            raise ConfigurationError(
+                "changes were read before this loop and not acknowledged, and the loop would "
+                "acknowledge them with its own: call ack() if they are dealt with, or open a new "
+                "reader to get them again"
+            )
+
+    async def _poll(self, timeout: float | None) -> Change | None:
+        """Return the change that `poll` gives; it is not given yet."""
+        hand = self._source.hand
+        self._source.owner.check()
+        hand.pass_to(_POLL, acknowledges=False)
+        hand.release(_POLL)
+        change = hand.waiting
+        if change is None:
+            change = await self._source.take(timeout, at_commit=True)
+        return change
+
+
+class ReplicationReader(_Reader):
+    """Reads the changes of a PostgreSQL database from a logical replication slot.
+
+    ::
+
+        with ReplicationReader(dsn, slot="shop_cdc", publications=["shop_pub"]) as reader:
+            for change in reader:
+                ...
+
+    A change is acknowledged when the same iterator is asked for the next one; a ``break`` or an
+    exception leaves the change in hand unacknowledged, and ``iter(reader)`` gives it again first.
+    What was not acknowledged comes again in the next run, in whole transactions.
+
+    A lost connection is made anew, as `reconnect` says, and reading goes on after the last change
+    that was delivered: within one process nothing comes twice. What cannot be gone on with is
+    raised: see `pglogical_cdc.errors`.
+
+    One thread reads and acknowledges; `stop` may be called from any.
+
+    With `reselect` no value is `UNCHANGED` that can still be had. Each change that lacks one costs
+    a round trip on the connection beside the stream, whose role needs SELECT on the table. The
+    value is that of the moment of reading: it may be newer than its change, and after a key was
+    used again it is that of another row. It stays `UNCHANGED`, and never becomes NULL, where
+    nothing identifies the row, or the row, table or column is gone or has another type, is hidden
+    by row-level security, locked for more than half a second, takes more than 30 seconds to read,
+    or the change is not visible half a second after it came, because its commit waits for a
+    synchronous standby.
+
+    Args:
+        conninfo: libpq connection string or URI. With several hosts and no
+            ``target_session_attrs``, ``read-write`` is added.
+        slot: name of the slot: 1 to 63 of ``a-z 0-9 _``, not beginning with ``pg_``.
+        publications: name of a publication, or several.
+        create: create what is missing, first the publications, then the slot. Never on a
+            reconnect, and never when `offsets` knows the slot.
+        tables: ``"schema.table"`` names for a publication that has to be created; None is for all
+            tables. A publication that exists is never altered.
+        temporary: the slot is dropped when the reader disconnects.
+        failover: the slot is synchronised to standbys (PostgreSQL 17 and later).
+        two_phase: only False in this version.
+        snapshot: only ``"never"`` in this version.
+        ack: ``"auto"``, or ``"manual"``: only `ack` counts.
+        until: deliver the transactions that commit before this LSN, whole, then end. ``"now"`` is
+            the server's flush position (on a standby its replay position) when the first change
+            is asked for.
+        idle_timeout: end after so many seconds without a change, once the server has read its WAL
+            to the end.
+        protocol: ``"auto"`` or 1 in this version.
+        streaming: only ``"off"`` in this version.
+        binary: values in binary where the server has a binary form for the type.
+        messages: also deliver what ``pg_logical_emit_message`` writes.
+        reselect: read the values that an update did not touch and the server did not send from
+            their table, by key, as they are by then; see above. Not with `binary`.
+        origin: ``"any"``, or ``"none"``: only changes that were not replicated themselves
+            (PostgreSQL 16 and later).
+        memory_limit: only the default in this version.
+        max_message_bytes: a bigger message raises `MessageTooLargeError`.
+        status_interval: seconds between status updates at most; by default a third of
+            ``wal_sender_timeout``, at most 10.
+        reconnect: pauses and number of attempts when the connection is lost, once streaming has
+            begun; None to raise at once.
+        offsets: where the position is stored, before it is confirmed to the server.
+        on_offset_mismatch: what to do when the server does not go on where reading has got to:
+            ``"raise"``; ``"trust_slot"``, go on from the slot's position, whatever was read;
+            ``"trust_offset"``, go on from the position that was read to, although the server's
+            history is another one (where the slot is further than that, it is raised as well).
+        adapters: psycopg's adapters map that makes Python values; by default the global one.
+        on_event: called with a `ReaderEvent` at each change of state, in the reading thread.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+    """
+
+    _flavour = Blocking
 
     # -- life
 
@@ -198,37 +276,22 @@ class ReplicationReader:
         Raises:
             ConfigurationError: the server's settings, the role's privileges or the slot's
                 properties do not allow it.
-            SourceError: the slot or a publication is missing or unusable, or in use.
+            SourceError: the slot or a publication is missing or unusable, or in use; or reading
+                cannot go on there where `offsets` says.
             ConnectionLostError: the server cannot be reached.
+            OffsetStoreError: the stored position cannot be read.
         """
-        if self._closed:
-            raise ConfigurationError("the reader is closed; make a new one")
-        if self._stream is None:
-            self._tell("connecting")
-            try:
-                self._stream = Stream(self._conninfo, self._settings)
-            except CdcError as error:
-                self._tell("stopped", error)
-                raise
-            if self._stopped:
-                self._stream.stop()
-            self._tell("streaming")
+        run(self._source.open())
 
     def close(self) -> None:
         """Send the last acknowledged position and disconnect. Leaving ``with`` does it.
 
         The change in hand is not acknowledged.
+
+        Raises:
+            OffsetStoreError: the last acknowledged position cannot be stored.
         """
-        if self._closed:
-            return
-        self._closed = True
-        error = None
-        try:
-            if self._stream is not None:
-                error = self._stream.error
-                self._stream.close()
-        finally:
-            self._tell("stopped", error)
+        run(self._source.close())
 
     def __enter__(self) -> Self:
         try:
@@ -246,26 +309,11 @@ class ReplicationReader:
     ) -> None:
         self.close()
 
-    def stop(self) -> None:
-        """End the iteration before the next change, within a second.
-
-        From any thread or signal handler. The loop ends as at the end of the stream: the change
-        before counts as acknowledged when the loop asks for the next.
-        """
-        self._stopped = True
-        if self._stream is not None:
-            self._stream.stop()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the reader has been opened, and not closed."""
-        return self._stream is not None and not self._closed
-
     # -- reading
 
     def __iter__(self) -> Changes:
         self._refuse_gap()
-        return Changes(self._hand, self._take)
+        return Changes(self._source)
 
     def transactions(self) -> Transactions:
         """Iterate over transactions, each an iterator over its changes as they come.
@@ -273,7 +321,7 @@ class ReplicationReader:
         Asking for the next acknowledges the one before. A transaction has to be taken to its end.
         """
         self._refuse_gap()
-        return Transactions(self._hand, self._take, lambda: self.ended)
+        return Transactions(self._source)
 
     def batches(self, max_rows: int = 1000, max_seconds: float = 1.0) -> Batches:
         """Iterate over lists of changes, none empty; asking for the next acknowledges the last.
@@ -283,127 +331,134 @@ class ReplicationReader:
             max_seconds: so many seconds after its first change at most.
         """
         self._refuse_gap()
-        return Batches(self._hand, self._take, max_rows, max_seconds)
+        return Batches(self._source, max_rows, max_seconds)
 
     def poll(self, timeout: float | None = 0.0) -> Change | None:
         """Return the next change without acknowledging anything, for loops of your own.
 
         Args:
-            timeout: seconds to wait; 0 takes only what is here already, None waits for ever.
+            timeout: seconds to wait; 0 takes only what is here already, None waits for ever. An
+                attempt to reconnect may take longer.
 
         Returns:
             The change, or None: when nothing came in time, when a transaction has ended, or when
             the stream has (`ended`).
 
         Raises:
-            CdcError: the stream broke.
+            CdcError: reading cannot go on.
         """
-        hand = self._hand
-        hand.pass_to(_POLL, acknowledges=False)
-        hand.release(_POLL)
-        change = hand.waiting
+        change = run(self._poll(timeout))
         if change is None:
-            change = self._take(timeout, at_commit=True, give=hand.keep)
-            if change is None:
-                return None
-        hand.given = 1
+            return None
+        self._source.hand.given = 1
         return change
 
-    @property
-    def has_unacknowledged(self) -> bool:
-        """Whether changes were read that are not acknowledged, nor in hand to be given again.
 
-        They come again in the next run only, so whatever acknowledges more than what it was given
-        itself must not go on with this reader.
-        """
-        if self._stream is None or self._hand.repeats:
-            return False
-        return not self._stream.session.progress.is_acknowledged
+class AsyncReplicationReader(_Reader):
+    """`ReplicationReader` for asyncio: the same arguments, and the same members to await.
 
-    def _refuse_gap(self) -> None:
-        if self._settings.ack == "auto" and self.has_unacknowledged:
-            raise ConfigurationError(
-                "changes were read before this loop and not acknowledged, and the loop would "
-                "acknowledge them with its own: call ack() if they are dealt with, or open a new "
-                "reader to get them again"
-            )
+    ::
 
-    @property
-    def ended(self) -> bool:
-        """Whether the end that was asked for has come: `until`, `idle_timeout` or `stop`."""
-        return self._stopped if self._stream is None else self._stream.ended
+        async with AsyncReplicationReader(dsn, slot="shop", publications="shop") as reader:
+            async for change in reader:
+                ...
 
-    @property
-    def stats(self) -> ReaderStats:
-        """Where the reader stands now."""
-        stream = self._stream
-        if stream is None:
-            return ReaderStats(0, 0, LSN(0), LSN(0), LSN(0), None)
-        session = stream.session
-        progress = session.progress
-        return ReaderStats(
-            changes=self._delivered,
-            transactions=session.transactions,
-            received_lsn=LSN(progress.received),
-            acknowledged_lsn=LSN(progress.flushed),
-            server_lsn=max(session.server_lsn, LSN(progress.received)),
-            lag_seconds=None if self._lag is None else self._lag / 1e6,
-        )
+    It reads in the event loop, without threads; only a blocking store of `offsets` is called in
+    one. A loop body that awaits nothing still lets other tasks have their turn, every hundredth of
+    a second. One that blocks the event loop for longer than the server's ``wal_sender_timeout``
+    loses the connection, as status updates need the loop.
 
-    # -- acknowledging
+    Cancelling the task that reads ends it at once, and nothing is lost: reading may go on
+    afterwards. One task reads and acknowledges.
+    """
 
-    def ack(self, up_to: Change | Position) -> None:
-        """Acknowledge everything up to and including a change or position.
+    _flavour = Asynchronous
 
-        The slot moves to the end of the last transaction that is acknowledged as a whole.
+    # -- life
+
+    async def open(self) -> None:
+        """Connect, check, create what is missing, start streaming. Entering ``async with`` does it.
 
         Raises:
-            ConfigurationError: it is neither, or the reader is not open.
+            ConfigurationError: the server's settings, the role's privileges or the slot's
+                properties do not allow it.
+            SourceError: the slot or a publication is missing or unusable, or in use; or reading
+                cannot go on there where `offsets` says.
+            ConnectionLostError: the server cannot be reached.
+            OffsetStoreError: the stored position cannot be read.
         """
-        if self._stream is None or self._closed:
-            raise ConfigurationError("the reader is not open: there is nobody to acknowledge to")
-        if not isinstance(up_to, (Change, Position)):
-            raise ConfigurationError(
-                f"ack takes a change or a Position, not {type(up_to).__name__}; a stored text is "
-                "read with Position.parse"
-            )
-        session = self._stream.session
-        if isinstance(up_to, Change):
-            session.acknowledge(up_to)
-            position = up_to.position
-            if isinstance(up_to, SchemaChange):
-                return  # its position is that of the change after it, which may be in hand
-        else:
-            session.progress.acknowledge(*up_to)
-            position = up_to
-        self._hand.acknowledged(position)
+        await self._source.open()
 
-    def _take(
+    async def close(self) -> None:
+        """Send the last acknowledged position and disconnect. Leaving ``async with`` does it.
+
+        The change in hand is not acknowledged.
+
+        Raises:
+            OffsetStoreError: the last acknowledged position cannot be stored.
+        """
+        await self._source.close()
+
+    async def aclose(self) -> None:
+        """The same as `close`, for `contextlib.aclosing`."""
+        await self.close()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.open()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
         self,
-        timeout: float | None = None,
-        *,
-        at_commit: bool = False,
-        give: Callable[[Change], None] | None = None,
-    ) -> Change | None:
-        if self._closed:
-            raise ConfigurationError("the reader is closed; make a new one")
-        self.open()
-        assert self._stream is not None
-        change = self._stream.next_change(timeout, at_commit=at_commit, give=give)
-        if change is not None:
-            self._delivered += 1
-            if change.transaction is not None:
-                sent_at = self._stream.session.server_time
-                self._lag = sent_at - change.transaction.commit_timestamp
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # -- reading
+
+    def __aiter__(self) -> AsyncChanges:
+        self._refuse_gap()
+        return AsyncChanges(self._source)
+
+    def transactions(self) -> AsyncTransactions:
+        """Iterate over transactions, each an iterator over its changes as they come.
+
+        Asking for the next acknowledges the one before. A transaction has to be taken to its end.
+        """
+        self._refuse_gap()
+        return AsyncTransactions(self._source)
+
+    def batches(self, max_rows: int = 1000, max_seconds: float = 1.0) -> AsyncBatches:
+        """Iterate over lists of changes, none empty; asking for the next acknowledges the last.
+
+        Args:
+            max_rows: so many changes at most.
+            max_seconds: so many seconds after its first change at most.
+        """
+        self._refuse_gap()
+        return AsyncBatches(self._source, max_rows, max_seconds)
+
+    async def poll(self, timeout: float | None = 0.0) -> Change | None:
+        """Return the next change without acknowledging anything, for loops of your own.
+
+        Args:
+            timeout: seconds to wait; 0 takes only what is here already, None waits for ever. An
+                attempt to reconnect may take longer.
+
+        Returns:
+            The change, or None: when nothing came in time, when a transaction has ended, or when
+            the stream has (`ended`).
+
+        Raises:
+            CdcError: reading cannot go on.
+        """
+        change = await self._poll(timeout)
+        if change is None:
+            return None
+        self._source.hand.given = 1
         return change
-
-    def _acknowledge(self, change: Change) -> None:
-        assert self._stream is not None
-        self._stream.session.acknowledge(change)
-
-    def _tell(self, state: ReaderState, error: CdcError | None = None) -> None:
-        if state == self._state:
-            return
-        self._state = state
-        if self._settings.on_event is not None:
-            self._settings.on_event(ReaderEvent(state, self._settings.slot, error))

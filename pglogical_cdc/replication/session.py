@@ -13,6 +13,7 @@ from pglogical_cdc.events import (
     Change,
     ChangeAssembler,
     LogicalMessage,
+    Relation,
     SchemaChange,
     TableCatalog,
     ValueLoaders,
@@ -35,7 +36,9 @@ __all__ = ("Session",)
 
 
 class Session:
-    """One run of a stream, from START_REPLICATION to its end.
+    """What is known of a slot's stream, from the first START_REPLICATION on.
+
+    A connection that is lost does not end it: the next one goes on after `resume`.
 
     Args:
         database: name of the database.
@@ -61,6 +64,8 @@ class Session:
         """Whether the server waits for a status update; the driver sends it and resets this."""
         self.keepalive_lsn = LSN(confirmed_flush)
         """Position of the last keepalive: everything before it has been sent."""
+        self.stored: LSN | None = None
+        """The position that is in the store; None where there is no store."""
         self.undescribed: RelationMessage | None = None
         """A Relation message that waits for `describe`; nothing may be taken before that."""
         self.transactions = 0
@@ -72,15 +77,77 @@ class Session:
         self.server_time = 0
         """The server's clock at its last message, microseconds since 1970-01-01 UTC."""
         self._undescribed_at = 0
+        self._replaying = False
+        """Whether changes come again that were delivered before."""
+        self._told: dict[int, Relation] = {}
+        """Schema changes that were delivered since the last row change."""
         self._parser = PgoutputParser(protocol_version=1)
         self._assembler = ChangeAssembler(database=database, loaders=loaders)
         self._max_message_bytes = max_message_bytes
+
+    def resume(self) -> None:
+        """Go on with a new connection: the transaction that was cut off comes again."""
+        self.progress.resume()
+        self._assembler.rewind()
+        self._parser = PgoutputParser(protocol_version=1)
+        self.keepalive_lsn = LSN(0)
+        self.reply_requested = False
+        self.undescribed = None
+        self._replaying = True
+
+    def start_over(self, confirmed_flush: LSN) -> None:
+        """Go on with what the slot has, after `resume`, whatever was delivered before."""
+        self.progress = Progress(confirmed_flush)
+        self._told.clear()
+
+    def deliver_again(self, changes: Sequence[Change]) -> None:
+        """Note those of some changes that were handed out and, for an interrupt, not noted."""
+        for change in changes:
+            if isinstance(change, SchemaChange) or _place(change) > self.progress.delivered:
+                self.deliver(change)
+
+    @property
+    def confirmed(self) -> int:
+        """The position to confirm to the server: with a store, what that has."""
+        flushed = self.progress.flushed
+        return flushed if self.stored is None else min(flushed, self.stored)
+
+    @property
+    def relation_limit(self) -> int:
+        """How many relations are remembered; see `ChangeAssembler`."""
+        return self._assembler.relation_limit
+
+    @relation_limit.setter
+    def relation_limit(self, limit: int) -> None:
+        self._assembler.relation_limit = limit
+
+    def evicted(self) -> Sequence[int]:
+        """Return the OIDs of the relations that were given up since the last call."""
+        given_up, self._assembler.evicted = self._assembler.evicted, []
+        return given_up
+
+    @property
+    def read_end(self) -> LSN:
+        """What a server must have in its history: all that was delivered of it."""
+        commit_lsn, ordinal = self.progress.delivered
+        # A transaction that was cut off has delivered changes, too, and its commit lies there.
+        return LSN(max(self.progress.delivered_end, commit_lsn + 1 if ordinal else 0))
 
     @property
     def commit_lsn(self) -> LSN | None:
         """Commit LSN of the open transaction."""
         transaction = self._assembler.transaction
         return None if transaction is None else transaction.commit_lsn
+
+    @property
+    def oldest_unacknowledged(self) -> int | None:
+        """Time of the commit of the oldest transaction that has changes which are delivered and not
+        acknowledged, microseconds since 1970-01-01 UTC; None if there is none."""
+        oldest = self.progress.oldest_commit
+        transaction = self._assembler.transaction
+        if oldest is None and transaction is not None and not self.progress.is_acknowledged:
+            return transaction.commit_timestamp
+        return oldest
 
     def take(self, data: memoryview) -> Sequence[Change]:
         """Take one CopyData message and return the changes in it.
@@ -135,7 +202,8 @@ class Session:
         if isinstance(message, CommitMessage):
             ordinal = self._assembler.ordinal
             self._assembler.assemble(message, data.start_lsn)
-            self.progress.commit(message.commit_lsn, ordinal, message.end_lsn)
+            time = message.commit_timestamp + POSTGRES_EPOCH_US
+            self.progress.commit(message.commit_lsn, ordinal, message.end_lsn, time)
             self.transactions += 1
             self.delivered_transactions += ordinal > 0
             # Whatever comes next commits at or after this end.
@@ -150,7 +218,23 @@ class Session:
         ):
             self.ended = True
             return ()
-        return changes
+        return self._unseen(changes) if self._replaying else changes
+
+    def _unseen(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """Leave out what was delivered over an earlier connection."""
+        unseen: list[Change] = []
+        for change in changes:
+            position = _place(change)
+            if position <= self.progress.delivered:
+                continue
+            if isinstance(change, SchemaChange):
+                told = self._told.get(change.relation.oid)
+                if told is not None and told.has_shape_of(change.relation):
+                    continue
+            else:
+                self._replaying = False
+            unseen.append(change)
+        return unseen
 
     def describe(self, catalog: TableCatalog | None) -> Sequence[Change]:
         """Finish the Relation message in `undescribed` with what the catalog says of the table.
@@ -160,12 +244,16 @@ class Session:
         """
         message, self.undescribed = self.undescribed, None
         assert message is not None
-        return self._assembler.assemble(message, self._undescribed_at, catalog)
+        changes = self._assembler.assemble(message, self._undescribed_at, catalog)
+        return self._unseen(changes) if self._replaying else changes
 
     def deliver(self, change: Change) -> None:
         """Note that a change was handed out."""
         if isinstance(change, SchemaChange):
+            self._told[change.relation.oid] = change.relation
             return
+        if self._told:
+            self._told.clear()
         if change.transaction is not None:
             self.progress.deliver(change.transaction.commit_lsn, change.ordinal)
         elif isinstance(change, LogicalMessage):
@@ -189,7 +277,7 @@ class Session:
             now: the client's clock, microseconds since 1970-01-01 UTC.
             reply_requested: ask for a keepalive at once.
         """
-        flushed = self.progress.flushed
+        flushed = self.confirmed
         return StandbyStatusUpdate(
             write_lsn=max(self.progress.received, flushed),
             flush_lsn=flushed,
@@ -197,3 +285,10 @@ class Session:
             client_time=now - POSTGRES_EPOCH_US,
             reply_requested=reply_requested,
         ).encode()
+
+
+def _place(change: Change) -> tuple[int, int]:
+    """Return the position of a change as `Progress` counts it."""
+    if change.transaction is None:
+        return change.wal_start, 0
+    return change.transaction.commit_lsn, change.ordinal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 import threading
 from collections.abc import Callable, Sequence
@@ -12,7 +13,9 @@ from psycopg.adapt import AdaptersMap
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import CdcError, ConfigurationError
 from pglogical_cdc.lsn import LSN
+from pglogical_cdc.offsets import AsyncOffsetStore, OffsetStore
 from pglogical_cdc.postgres import Server, publication_names, qualified_name, slot_name
+from pglogical_cdc.replication.backoff import Backoff
 
 __all__ = (
     "AckMode",
@@ -26,7 +29,7 @@ __all__ = (
 
 AckMode: TypeAlias = Literal["auto", "manual"]
 Origin: TypeAlias = Literal["any", "none"]
-OffsetMismatchPolicy: TypeAlias = Literal["raise", "trust_slot", "trust_offset", "resnapshot"]
+OffsetMismatchPolicy: TypeAlias = Literal["raise", "trust_slot", "trust_offset"]
 ReaderState: TypeAlias = Literal["connecting", "streaming", "retrying", "stopped"]
 
 _LONGEST_STATUS_INTERVAL: Final = 10.0
@@ -44,6 +47,10 @@ class ReaderEvent:
     slot: str
     error: CdcError | None = None
     """Why, where the state is the result of an error."""
+    attempt: int = 0
+    """With ``retrying``: the number of the attempt that follows, 1 for the first in a row."""
+    delay: float | None = None
+    """With ``retrying``: seconds until that attempt."""
 
 
 @record
@@ -65,6 +72,8 @@ class Settings:
     origin: Origin
     max_message_bytes: int
     status_interval: float | None
+    reconnect: Backoff | None
+    offsets: OffsetStore | AsyncOffsetStore | None
     on_offset_mismatch: OffsetMismatchPolicy
     adapters: AdaptersMap | None
     on_event: Callable[[ReaderEvent], None] | None
@@ -116,8 +125,8 @@ def check_settings(
     memory_limit: int,
     max_message_bytes: int,
     status_interval: float | None,
-    reconnect: object | None,
-    offsets: object | None,
+    reconnect: Backoff | None,
+    offsets: OffsetStore | AsyncOffsetStore | None,
     on_offset_mismatch: str,
     adapters: AdaptersMap | None,
     on_event: Callable[[ReaderEvent], None] | None,
@@ -136,6 +145,7 @@ def check_settings(
         ("messages", messages, (bool,)),
         ("reselect", reselect, (bool,)),
         ("max_message_bytes", max_message_bytes, (int,)),
+        ("reconnect", reconnect, (Backoff, type(None))),
         ("adapters", adapters, (AdaptersMap, type(None))),
     )
     for name, argument, kinds in typed:
@@ -144,13 +154,18 @@ def check_settings(
             raise ConfigurationError(f"{name} is {argument!r}; expected {expected}")
     if on_event is not None and not callable(on_event):
         raise ConfigurationError("on_event is not callable")
+    if on_event is not None and inspect.iscoroutinefunction(inspect.unwrap(on_event)):
+        raise ConfigurationError("on_event is a coroutine function, and nobody would await it")
+    if offsets is not None and not isinstance(offsets, OffsetStore):
+        raise ConfigurationError(
+            f"offsets is a {type(offsets).__name__}; expected an OffsetStore: load(key), "
+            "save(key, offset)"
+        )
     for name, value, only in (
         ("two_phase", two_phase, False),
         ("snapshot", snapshot, "never"),
         ("streaming", streaming, "off"),
         ("memory_limit", memory_limit, DEFAULT_MEMORY_LIMIT),
-        ("reconnect", reconnect, None),
-        ("offsets", offsets, None),
     ):
         if value != only:
             raise ConfigurationError(
@@ -180,6 +195,8 @@ def check_settings(
         origin=cast("Origin", _one_of("origin", origin, Origin)),
         max_message_bytes=_positive("max_message_bytes", max_message_bytes),
         status_interval=_seconds("status_interval", status_interval),
+        reconnect=reconnect,
+        offsets=offsets,
         on_offset_mismatch=cast(
             "OffsetMismatchPolicy",
             _one_of("on_offset_mismatch", on_offset_mismatch, OffsetMismatchPolicy),

@@ -306,6 +306,102 @@ def test_unknown_relation(stream: _Stream, message: bytes) -> None:
     assert stream.assembler.ordinal == 0
 
 
+def test_rewound_transaction_comes_again_as_the_same_object(stream: _Stream) -> None:
+    transaction = _transaction(stream)
+    first = stream.one(wire.insert(7, ["1", "x", None]))
+    stream.assembler.rewind()
+    assert _transaction(stream) is None
+    stream.send(wire.begin(0x5000, 1_000_000, 700))
+    assert _transaction(stream) is transaction
+    assert stream.assembler.ordinal == 0
+    stream.send(_relation())
+    again = stream.one(wire.insert(7, ["1", "x", None]))
+    assert again.transaction is first.transaction is transaction
+    assert again.position == first.position
+    assert transaction is not None
+    assert transaction.begin_lsn == LSN(0x108)  # of the first time
+    stream.send(wire.commit(0x5000, 0x5030))
+    assert transaction.end_lsn == LSN(0x5030)
+
+
+@pytest.mark.parametrize(("commit_lsn", "xid"), [(0x6000, 700), (0x5000, 701)])
+def test_another_transaction_is_another_object(stream: _Stream, commit_lsn: int, xid: int) -> None:
+    transaction = _transaction(stream)
+    stream.assembler.rewind()
+    stream.send(wire.begin(commit_lsn, 1_000_000, xid))
+    other = _transaction(stream)
+    assert other is not None
+    assert other is not transaction
+    assert (other.commit_lsn, other.xid) == (commit_lsn, xid)
+
+
+def test_rewinding_takes_back_what_the_open_transaction_has_described() -> None:
+    stream = _Stream(wire.begin(0x4000), _relation(), wire.commit(0x4000, 0x4030))
+    first = stream.assembler.relation(7)
+    parts = (wire.begin(0x5000), _relation([*_COLUMNS, (0, "d", 25, -1)]), _relation(oid=8))
+    for _ in range(3):
+        (change,) = stream.send(*parts)
+        assert isinstance(change, SchemaChange)
+        assert change.previous is first
+        (more,) = stream.send(_relation([*_COLUMNS, (0, "d", 25, -1), (0, "e", 25, -1)]))
+        assert isinstance(more, SchemaChange)
+        assert (more.added, more.position) == (["e"], change.position)
+        assert stream.assembler.relation(8) is not None
+        stream.assembler.rewind()
+        assert stream.assembler.relation(7) is first
+        assert stream.assembler.relation(8) is None
+
+
+def test_rewinding_between_transactions_leaves_what_is_known(stream: _Stream) -> None:
+    stream.send(_relation([*_COLUMNS, (0, "d", 25, -1)]), wire.insert(7, ["1", "x", None, None]))
+    stream.send(wire.commit(0x5000, 0x5030))
+    known = stream.assembler.relation(7)
+    for _ in range(2):
+        stream.assembler.rewind()
+    # That transaction has been read to its end, and does not come again.
+    assert stream.assembler.relation(7) is known
+    stream.send(wire.begin(0x6000))
+    assert stream.send(_relation([*_COLUMNS, (0, "d", 25, -1)])) == []
+
+
+def test_rewinding_forgets_the_names_of_types_that_come_again(stream: _Stream) -> None:
+    stream.send(wire.type_(16400, "public", "mood"))
+    stream.assembler.rewind()
+    stream.send(wire.begin(0x6000), _relation([(0, "c", 16400, -1)], oid=8))
+    relation = stream.assembler.relation(8)
+    assert relation is not None
+    assert relation.columns[0].type_name is None
+
+
+def test_relations_that_were_not_used_for_long_are_given_up() -> None:
+    stream = _Stream(wire.begin())
+    stream.assembler.relation_limit = 4
+    stream.send(*(_relation(oid=oid) for oid in (1, 2, 3, 4)))
+    assert stream.assembler.evicted == []
+    stream.send(wire.insert(1, ["1", None, None]), wire.truncate([2]))
+    stream.send(_relation(oid=5), _relation(oid=6))
+    assert stream.assembler.evicted == [3, 4]
+    known = [oid for oid in range(1, 7) if stream.assembler.relation(oid) is not None]
+    assert known == [1, 2, 5, 6]
+    ordinal = stream.assembler.ordinal
+    with pytest.raises(UnknownRelationError, match="OID 3"):
+        stream.send(wire.insert(3, ["1", None, None]))
+    assert stream.assembler.ordinal == ordinal
+    # Described again it is new, and says nothing of a change.
+    assert stream.send(_relation(oid=3)) == []
+    assert stream.one(wire.insert(3, ["1", None, None])).table == "t3"
+    assert stream.assembler.evicted == [3, 4, 1]
+
+
+def test_relation_limit_is_an_argument() -> None:
+    assert ChangeAssembler().relation_limit == 4096
+    assembler = ChangeAssembler(relation_limit=1)
+    parser = PgoutputParser(protocol_version=1)
+    for oid in (1, 2):
+        assembler.assemble(parser.parse(_relation(oid=oid)), 1)
+    assert assembler.evicted == [1]
+
+
 def test_message_of_a_later_protocol() -> None:
     parser = PgoutputParser(protocol_version=2)
     message = parser.parse(wire.stream_start(700))

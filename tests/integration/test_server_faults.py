@@ -36,7 +36,7 @@ def test_shutdown_is_a_lost_connection_and_nothing_is_lost(
             used.close()
         database.connections.clear()
         stopping = threading.Thread(target=server.stop, args=(mode,))
-        with reader(database, slot_name) as made:
+        with reader(database, slot_name, reconnect=None) as made:
             loop = iter(made)
             assert keys([next(loop)]) == [1]
             began = time.monotonic()

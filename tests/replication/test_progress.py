@@ -103,6 +103,75 @@ def test_message_alone_moves_to_its_end() -> None:
     assert progress.flushed == 10
 
 
+def test_after_a_reconnect_keepalives_count_from_anew() -> None:
+    progress = Progress(100)
+    progress.begin()
+    progress.deliver(200, 1)
+    progress.keepalive(190)
+    progress.resume()
+    progress.acknowledge(200, 1)
+    assert progress.flushed == 100
+    assert progress.delivered == (200, 1)
+    progress.keepalive(150)  # of the new stream, which is not as far yet
+    assert progress.flushed == 150
+    progress.begin()
+    progress.keepalive(300)
+    assert progress.flushed == 150
+    progress.commit(200, 1, 208)
+    assert progress.flushed == 300
+
+
+def test_what_was_delivered_before_a_reconnect_is_still_to_be_acknowledged() -> None:
+    progress = Progress(100)
+    _transaction(progress, 200, 2)
+    progress.begin()
+    progress.deliver(300, 1)
+    assert progress.delivered_end == 208
+    progress.resume()
+    progress.keepalive(250)
+    assert progress.flushed == 100
+    assert not progress.is_acknowledged
+    progress.acknowledge(200, 2)
+    assert progress.flushed == 250
+    assert progress.acknowledged_end == 208
+
+
+def test_begins_after_what_another_process_has_dealt_with() -> None:
+    progress = Progress(100)
+    progress.begin_after(90)
+    assert (progress.delivered_end, progress.acknowledged_end) == (90, 90)
+    assert (progress.flushed, progress.is_acknowledged) == (100, True)
+
+
+def test_keepalives_are_taken_back_and_transactions_are_not() -> None:
+    progress = Progress(100)
+    _transaction(progress, 200, 1)
+    progress.acknowledge(200, 1)
+    progress.keepalive(500)
+    progress.take_back(600)
+    assert (progress.flushed, progress.received) == (500, 500)
+    progress.take_back(300)
+    assert (progress.flushed, progress.received) == (300, 300)
+    progress.take_back(150)
+    assert (progress.flushed, progress.received) == (208, 208)
+    progress.resume()
+    progress.keepalive(250)
+    assert progress.flushed == 250
+
+
+def test_time_of_the_oldest_commit() -> None:
+    progress = Progress()
+    for commit_lsn in (10, 20):
+        progress.begin()
+        progress.deliver(commit_lsn, 1)
+        assert progress.oldest_commit == (None if commit_lsn == 10 else 7010)
+        progress.commit(commit_lsn, 1, commit_lsn + 8, 7000 + commit_lsn)
+    progress.acknowledge(10, 1)
+    assert progress.oldest_commit == 7020
+    progress.acknowledge(20, 1)
+    assert progress.oldest_commit is None
+
+
 # What the server may send in one go, and what the application may do in between.
 Step: TypeAlias = "tuple[str, int]"
 
@@ -113,6 +182,7 @@ _steps = st.lists(
         st.tuples(st.just("message"), st.just(0)),
         st.tuples(st.just("keepalive"), st.integers(0, 20)),
         st.tuples(st.just("ack"), st.integers(-3, 3)),
+        st.tuples(st.just("reconnect"), st.integers(0, 12)),
     ),
     max_size=80,
 )
@@ -157,12 +227,31 @@ class _Model:
             self.progress.keepalive(self.lsn)
         elif kind == "ack":
             self._ack(number)
+        elif kind == "reconnect":
+            self._reconnect(number)
+
+    def _reconnect(self, back: int) -> None:
+        """The stream begins anew: a keepalive, and the transaction that was cut off."""
+        self.progress.resume()
+        self.keepalive = 0
+        cut, self.open = self.open, None
+        # The commit of what was cut off lies at the end; a keepalive never goes past that.
+        keepalive = max(0, self.lsn - back)
+        self.progress.keepalive(keepalive)
+        if not [last for last, _ in self.ends if last > self.acknowledged]:
+            self.flushed = max(self.flushed, keepalive)
+        if cut is not None:
+            self.open = (cut[0], 0, cut[2])
+            self.progress.begin()
+        else:
+            self.keepalive = keepalive
 
     def _next(self, commit_lsn: int, ordinal: int, changes: int) -> None:
         if ordinal < changes:
             self.open = (commit_lsn, ordinal + 1, changes)
-            self.delivered.append((commit_lsn, ordinal + 1))
-            self.progress.deliver(commit_lsn, ordinal + 1)
+            if (commit_lsn, ordinal + 1) not in self.delivered:
+                self.delivered.append((commit_lsn, ordinal + 1))
+                self.progress.deliver(commit_lsn, ordinal + 1)
         else:
             self.open = None
             self.lsn += 8

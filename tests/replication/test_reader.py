@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import inspect
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from pglogical_cdc.errors import (
     CdcError,
@@ -18,13 +23,18 @@ from pglogical_cdc.errors import (
 )
 from pglogical_cdc.events import Insert, LogicalMessage, Position, SchemaChange
 from pglogical_cdc.lsn import LSN
-from pglogical_cdc.replication.reader import ReplicationReader
+from pglogical_cdc.offsets import Offset
+from pglogical_cdc.replication.backoff import Backoff
+from pglogical_cdc.replication.reader import AsyncReplicationReader, ReplicationReader
 from pglogical_cdc.replication.settings import ReaderEvent
+from tests.faults.proxy import Proxy
 from tests.reading import active_pid, confirmed, keys, make_slot, read, reader, wait_until
+from tests.replication.stores import AsyncMemoryOffsets, MemoryOffsets
+from tests.replication.test_source import frozen
 
 if TYPE_CHECKING:
     from pglogical_cdc.events import Change
-    from tests.servers import Database
+    from tests.servers import Database, Server
 
 pytestmark = pytest.mark.pg()
 
@@ -64,7 +74,7 @@ def test_create_without_tables_publishes_all(database: Database, slot_name: str)
 def test_nothing_is_created_unless_asked_for(database: Database, slot_name: str) -> None:
     with pytest.raises(PublicationNotFoundError, match="'pub' does not exist"):
         reader(database, slot_name).open()
-    database.execute("CREATE PUBLICATION pub")
+    database.execute("CREATE PUBLICATION pub FOR ALL TABLES")
     with pytest.raises(SlotNotFoundError, match=slot_name):
         reader(database, slot_name).open()
     assert database.execute("SELECT count(*) FROM pg_publication") == [(1,)]
@@ -622,3 +632,442 @@ def test_repr_names_the_slot_and_no_secret(database: Database, slot_name: str) -
     )
     assert slot_name in repr(made)
     assert "canary" not in repr(made)
+
+
+# -- both readers
+
+
+_READERS: Final = (ReplicationReader, AsyncReplicationReader)
+
+
+def _members(reader: type) -> set[str]:
+    return {name for name in dir(reader) if not name.startswith("_")}
+
+
+def _parameters(reader: type, name: str) -> list[tuple[str, object, object, str]]:
+    """Name, kind, default and annotation of the parameters; without what differs on purpose."""
+    return [
+        (each.name, each.kind, each.default, str(each.annotation))
+        for each in inspect.signature(getattr(reader, name)).parameters.values()
+    ]
+
+
+def test_both_readers_have_the_same_members(server: Server) -> None:
+    blocking, asynchronous = _READERS
+    assert _members(asynchronous) - _members(blocking) == {"aclose"}
+    assert _members(blocking) - _members(asynchronous) == set()
+    for name in ["__init__", *sorted(_members(blocking))]:
+        one, other = getattr(blocking, name), getattr(asynchronous, name)
+        if isinstance(one, property):
+            assert isinstance(other, property)
+            assert one.fget.__annotations__ == other.fget.__annotations__
+            continue
+        assert _parameters(blocking, name) == _parameters(asynchronous, name), name
+        assert not inspect.iscoroutinefunction(one)
+        waits = name in ("open", "close", "poll")
+        assert inspect.iscoroutinefunction(other) is waits
+        returns = [inspect.signature(each).return_annotation for each in (one, other)]
+        assert returns[0] == returns[1].removeprefix("Async")
+        if name == "__init__":
+            continue
+        assert one.__doc__ is not None
+        assert one.__doc__.splitlines()[-3:] == other.__doc__.splitlines()[-3:]
+    for dunder in ("__enter__", "__exit__", "__iter__"):
+        assert hasattr(blocking, dunder)
+        assert not hasattr(asynchronous, dunder)
+        assert hasattr(asynchronous, dunder.replace("__", "__a", 1))
+        assert not hasattr(blocking, dunder.replace("__", "__a", 1))
+
+
+def areader(database: Database, slot: str, **options: Any) -> AsyncReplicationReader:
+    return AsyncReplicationReader(database.dsn, slot=slot, **{"publications": "pub", **options})
+
+
+def test_asynchronous_reading(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+    for statement in WORKLOAD:
+        database.execute(statement)
+    expected = list(map(_identity, read(database, slot_name, ack="manual")))
+    store = AsyncMemoryOffsets()
+
+    async def main() -> None:
+        async with areader(database, slot_name, ack="manual", until="now") as made:
+            assert [_identity(change) async for change in made] == expected
+            assert made.ended
+            assert slot_name in repr(made)
+        async with areader(database, slot_name, ack="manual", until="now") as made:
+            sizes = []
+            async for transaction in made.transactions():
+                changes = [change async for change in transaction]
+                assert transaction.is_exhausted
+                assert {change.transaction for change in changes} == {transaction.transaction}
+                sizes.append(len(changes))
+            assert sizes == [3, 1, 2, 1, 2]
+        async with contextlib.aclosing(areader(database, slot_name, ack="manual")) as made:
+            assert [len(batch) for batch in [await anext(made.batches(4))]] == [4]
+            opened: bool = made.is_open
+            assert opened
+        assert not made.is_open
+        async with areader(database, slot_name, ack="manual") as made:
+            got: list[tuple[str, str, object]] = []
+            while len(got) < len(expected):
+                change = await made.poll(10)
+                if change is not None:
+                    got.append(_identity(change))
+            assert got == expected
+            assert await made.poll(0.1) is None
+            began = time.monotonic()
+            assert await made.poll(0.2) is None
+            assert 0.2 <= time.monotonic() - began < 1
+        # A break leaves the change in hand; the next loop gives it again.
+        async with areader(database, slot_name, offsets=store, until="now") as made:
+            async for change in made:
+                if keys([change]) == [4]:
+                    break
+            async for again in made:
+                assert again is change
+                break
+            assert store.saved[-1].transaction_end == 0
+            rest = [_identity(change) async for change in made]
+            assert rest == expected[3:]
+        assert store.saved[-1].position == confirmed(database, slot_name)
+        assert made.stats.changes == len(expected)
+        with pytest.raises(ConfigurationError, match="closed"):
+            await made.poll()
+
+    asyncio.run(main())
+    assert read(database, slot_name) == []
+
+
+class Turns:
+    """A task that wants a turn all the time, and notes how long it has to wait for one."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.longest = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Turns:
+        self._task = asyncio.create_task(self._run())
+        await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(0)
+            now = time.monotonic()
+            self.longest = max(self.longest, now - last)
+            self.count += 1
+            last = now
+
+
+def test_backlog_lets_other_tasks_have_their_turn(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+    database.execute("INSERT INTO t SELECT g, repeat('x', 300) FROM generate_series(1, 40000) g")
+
+    async def main() -> None:
+        async with areader(database, slot_name, ack="manual") as made:
+            loop = aiter(made)
+            await anext(loop)
+            async with Turns() as turns:
+                count = 1
+                async for _ in loop:
+                    count += 1
+                    if count == 39000:
+                        break
+            assert turns.count > 20
+            assert turns.longest < 0.1
+            # The same where the backlog was delivered before, and gives nothing.
+            made._source._interrupted = True
+            assert made._source.link.stream is not None
+            made._source.link.stream.messages.clear()
+            assert await made.poll(0) is None
+            time.sleep(0.5)  # noqa: ASYNC251  so that much of it is here at once
+            async with Turns() as turns:
+                while (change := await made.poll(10)) is None:
+                    pass
+            assert change.position.ordinal == 39001
+            assert made.stats.reconnects == 1
+            assert turns.count > 20
+            assert turns.longest < 0.06
+        async with areader(database, slot_name, until="now") as made, Turns() as turns:
+            assert sum([len(batch) async for batch in made.batches()]) == 40000
+        assert turns.longest < 0.2
+
+    asyncio.run(main())
+
+
+async def _cancelled(coroutine: Coroutine[Any, Any, object], after: float = 0.3) -> None:
+    """Run it as a task, cancel that, and see it end at once."""
+    task = asyncio.ensure_future(coroutine)
+    await asyncio.sleep(after)
+    assert not task.done()
+    began = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert time.monotonic() - began < 0.9
+
+
+async def _closed(made: AsyncReplicationReader) -> None:
+    began = time.monotonic()
+    await made.aclose()
+    assert time.monotonic() - began < 1
+
+
+def test_cancelled_and_stopped_in_every_state(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+    port = int(conninfo_to_dict(database.dsn)["port"] or 0)
+    with Proxy(port) as proxy:
+        dsn = proxy.dsn(database.dsn)
+
+        def through(seconds: float = 0.01) -> AsyncReplicationReader:
+            backoff = Backoff(initial=seconds, maximum=seconds)
+            return AsyncReplicationReader(
+                dsn, slot=slot_name, publications="pub", reconnect=backoff
+            )
+
+        async def stopped(made: AsyncReplicationReader) -> None:
+            asyncio.get_running_loop().call_later(0.3, made.stop)
+            began = time.monotonic()
+            assert [change async for change in made] == []
+            assert time.monotonic() - began < 1.3
+            await _closed(made)
+
+        async def opening() -> None:
+            proxy.black_hole()
+            made = through()
+            await _cancelled(made.open())
+            await _cancelled(anext(aiter(made)))
+            assert not made.is_open
+            await stopped(made)
+            proxy.restore()
+
+        async def waiting() -> None:
+            made = through()
+            loop = aiter(made)
+            await _cancelled(anext(loop))
+            database.execute("INSERT INTO t VALUES (1)")
+            assert keys([await anext(loop)]) == [1]
+            await _cancelled(anext(loop))
+            await _cancelled(made.poll(20))
+            assert made.stats.reconnects == 0
+            database.execute("INSERT INTO t VALUES (2)")
+            loop = aiter(made)
+            assert keys([await anext(loop)]) == [2]
+            await _closed(made)
+
+        async def in_the_pause() -> None:
+            made = through(30)
+            loop = aiter(made)
+            assert keys([await anext(loop)]) == [2]
+            proxy.refuse()
+            proxy.cut()
+            await _cancelled(anext(loop))
+            await _cancelled(anext(loop))
+            await stopped(made)
+            proxy.accept()
+
+        async def connecting_again() -> None:
+            made = through()
+            await made.open()
+            loop = aiter(made)
+            proxy.cut()
+            proxy.black_hole()
+            await _cancelled(anext(loop))
+            proxy.restore()
+            assert keys([await anext(loop)]) == [2]
+            assert made.stats.reconnects == 1
+            await _closed(made)
+
+        async def in_a_catalog_query() -> None:
+            made = through()
+            await made.open()
+            database.execute("ALTER TABLE t ADD w int; INSERT INTO t VALUES (3)")
+            loop = aiter(made)
+            assert keys([await anext(loop)]) == [2]
+            with frozen(database, slot_name):
+                await _cancelled(anext(loop))
+            got = [await anext(loop), await anext(loop)]
+            assert [change.op for change in got] == ["schema", "insert"]
+            assert keys(got[1:]) == [3]
+            with frozen(database, slot_name):
+                await _closed(made)
+
+        for state in (opening, waiting, in_the_pause, connecting_again, in_a_catalog_query):
+            asyncio.run(state())
+    assert keys(read(database, slot_name)) == [3]
+
+
+def test_cancelled_again_and_again_nothing_is_lost(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+    database.execute("INSERT INTO t SELECT generate_series(1, 3000)")
+    for number in range(3001, 3021):
+        database.execute("INSERT INTO t VALUES (%s)", [number])
+
+    async def main(way: str) -> None:
+        got: list[object] = []
+        cancelled = 0
+        async with areader(
+            database, slot_name, ack="manual", offsets=SlowOffsets(), reconnect=Backoff(0)
+        ) as made:
+            changes = aiter(made)
+            batches = made.batches(100, 0.05) if way == "batches" else None
+
+            async def take() -> None:
+                while True:
+                    if way == "poll":
+                        change = await made.poll(5)
+                        got.extend(keys([] if change is None else [change]))
+                    elif batches is not None:
+                        got.extend(keys(await anext(batches)))
+                    else:
+                        got.extend(keys([await anext(changes)]))
+                    if way == "changes" and len(got) % 5 == 0:
+                        made.ack(Position(LSN(1 << 60), 1))
+
+            while len(got) < 3020:
+                task = asyncio.create_task(take())
+                await asyncio.sleep(0.003 * (cancelled % 7) if cancelled < 40 else 0.5)
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+                cancelled += 1
+                assert cancelled < 100
+        assert got == list(range(1, 3021))
+
+    for way in ("poll", "batches", "changes"):
+        asyncio.run(main(way))
+
+
+class SlowOffsets(MemoryOffsets):
+    """Takes its time, a shorter one each time, and wants to be asked in order."""
+
+    def save(self, key: str, offset: Offset) -> None:
+        time.sleep(0.1 if len(self.saved) % 2 else 0.01)
+        assert not self.saved or self.saved[-1].position <= offset.position
+        super().save(key, offset)
+
+
+def test_cancelled_save_is_not_overtaken_by_the_next(database: Database, slot_name: str) -> None:
+    """A thread that stores cannot be cancelled: what comes after it has to come after it."""
+    make_slot(database, slot_name)
+    store = MemoryOffsets()
+    slow = threading.Event()
+    save = store.save
+
+    def save_slowly(key: str, offset: Offset) -> None:
+        if slow.is_set():
+            slow.clear()
+            time.sleep(0.6)
+        save(key, offset)
+
+    store.save = save_slowly  # type: ignore[method-assign]
+
+    async def main() -> None:
+        async with areader(database, slot_name, offsets=store, ack="manual") as made:
+            for number in range(2):
+                if number == 0:
+                    slow.set()
+                database.execute("INSERT INTO t VALUES (%s)", [number])
+                while (change := await made.poll(10)) is None:
+                    pass
+                made.ack(change)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(_forever(made), 0.4)
+
+    async def _forever(made: AsyncReplicationReader) -> None:
+        while True:
+            await made.poll(1)
+
+    asyncio.run(main())
+    time.sleep(0.7)
+    positions = [offset.position for offset in store.saved]
+    assert positions == sorted(positions)
+    assert confirmed(database, slot_name) <= store.last.position
+
+
+def test_two_tasks_cannot_read_at_once(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+
+    async def main() -> None:
+        async with areader(database, slot_name) as made:
+            loop = aiter(made)
+            first = asyncio.ensure_future(anext(loop))
+            await asyncio.sleep(0.1)
+            for _ in range(2):
+                with pytest.raises(ConfigurationError, match="another task"):
+                    await anext(loop)
+            assert not first.done()
+            database.execute("INSERT INTO t VALUES (1)")
+            assert keys([await first]) == [1]  # the one that was first goes on, undisturbed
+        # With a backlog, too, from which changes could be taken without waiting.
+        database.execute("INSERT INTO t SELECT generate_series(2, 4000)")
+        async with areader(database, slot_name) as made:
+            loop = aiter(made)
+            await anext(loop)
+
+            async def use_it() -> tuple[list[object], bool]:
+                got: list[object] = []
+                try:
+                    for _ in range(1500):
+                        got += keys([await anext(loop)])
+                        time.sleep(0.001)  # noqa: ASYNC251  so that it has to give way
+                except ConfigurationError:
+                    return got, True
+                return got, False
+
+            (one, _), (other, refused) = await asyncio.gather(use_it(), use_it())
+            assert refused
+            assert other == []
+            assert one == list(range(2, 1502))
+
+    asyncio.run(main())
+
+
+def test_closing_while_another_task_reads(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+
+    async def main() -> None:
+        made = areader(database, slot_name)
+        await made.open()
+
+        async def consume() -> None:
+            async for _ in made:
+                pass
+
+        task = asyncio.create_task(consume())
+        await asyncio.sleep(0.2)
+        with contextlib.suppress(ConfigurationError):  # which it may be as well
+            await _closed(made)
+            done, _ = await asyncio.wait([task], timeout=2)
+            assert done
+        task.cancel()
+        await asyncio.wait([task])
+        await made.aclose()
+        assert made._source.link.stream is None
+
+    asyncio.run(main())
+    wait_until(lambda: active_pid(database, slot_name) is None)
+
+
+def test_status_goes_out_while_a_task_does_something_else(
+    database: Database, slot_name: str
+) -> None:
+    make_slot(database, slot_name)
+    database.execute(f"ALTER DATABASE {database.name} SET wal_sender_timeout = '1s'")
+
+    async def main() -> None:
+        async with areader(database, slot_name, reconnect=None) as made:
+            loop = aiter(made)
+            for number in range(2):
+                database.execute("INSERT INTO t VALUES (%s)", [number])
+                assert keys([await anext(loop)]) == [number]
+                await asyncio.sleep(2.2)
+
+    asyncio.run(main())

@@ -214,3 +214,248 @@ def test_status_update_reports_received_and_flushed() -> None:
     update = session.status_update(946_684_800_000_007, reply_requested=True)
     assert update == StandbyStatusUpdate(0x208, 0x100, 0x100, 7, True).encode()
     assert update == wire.standby_status_update(0x208, 0x100, 0x100, 7, reply_requested=True)
+
+
+# -- over reconnects
+
+
+def _resumed(session: Session) -> Session:
+    session.resume()
+    return session
+
+
+def _positions(changes: list[Change]) -> list[str]:
+    return [str(change.position) for change in changes]
+
+
+def test_cut_off_transaction_goes_on_where_it_was() -> None:
+    session = _session()
+    _transaction(session, 0x200)
+    _take(session, wire.begin(0x300))
+    _take(session, wire.relation(_OID, "public", "t", _ONE))
+    first = [_take(session, wire.insert(_OID, [str(row)]))[0] for row in range(2)]
+    assert session.read_end == 0x301
+    session.resume()
+    assert (session.commit_lsn, session.progress.delivered_end) == (None, 0x208)
+    again = _transaction(session, 0x300, 4)
+    assert _positions(again) == ["0/300:3", "0/300:4"]
+    assert {id(change.transaction) for change in [*first, *again]} == {id(first[0].transaction)}
+    assert first[0].transaction is not None
+    assert first[0].transaction.end_lsn == 0x308
+    assert (session.transactions, session.delivered_transactions) == (2, 2)
+    assert session.read_end == 0x308
+    # Between transactions nothing comes again, and nothing is left out.
+    _resumed(_resumed(session))
+    assert _positions(_transaction(session, 0x400, 2)) == ["0/400:1", "0/400:2"]
+
+
+def test_acknowledging_goes_on_over_a_reconnect() -> None:
+    session = _session()
+    _take(session, wire.begin(0x300))
+    _take(session, wire.relation(_OID, "public", "t", _ONE))
+    (first,) = _take(session, wire.insert(_OID, ["0"]))
+    session.acknowledge(first)
+    _resumed(session)
+    _keepalive(session, 0x300)
+    assert session.progress.flushed == 0x300
+    (second,) = _transaction(session, 0x300, 2)
+    assert session.progress.flushed == 0x300
+    session.acknowledge(second)
+    assert session.progress.flushed == 0x308
+
+
+def test_truncate_of_several_tables_goes_on_in_the_middle() -> None:
+    session = _session()
+    parts = [wire.begin(0x300)]
+    parts += [wire.relation(oid, "public", f"t{oid}", _ONE) for oid in (1, 2, 3)]
+    parts += [wire.truncate([1, 2, 3])]
+    for payload in parts[:-1]:
+        _take(session, payload)
+    changes = list(session.take(memoryview(wire.xlog_data(parts[-1], 0x2F8))))
+    session.deliver(changes[0])
+    _resumed(session)
+    again: list[Change] = []
+    for payload in [*parts, wire.commit(0x300, 0x308)]:
+        again += _take(session, payload)
+    assert [(str(change.position), change.table) for change in again] == [
+        ("0/300:2", "t2"),
+        ("0/300:3", "t3"),
+    ]
+
+
+def _altered(session: Session, commit_lsn: int, rows: int) -> list[Change]:
+    """A transaction with a table of two columns."""
+    parts = [wire.begin(commit_lsn), wire.relation(_OID, "public", "t", _TWO)]
+    parts += [wire.insert(_OID, [str(row), "x"]) for row in range(rows)]
+    taken: list[Change] = []
+    for payload in [*parts, wire.commit(commit_lsn, commit_lsn + 8)]:
+        taken += _take(session, payload, commit_lsn - 8)
+    return taken
+
+
+@pytest.mark.parametrize("delivered", [0, 1, 2, 3])
+def test_schema_change_comes_once(delivered: int) -> None:
+    session = _session()
+    _transaction(session, 0x200)
+    parts = [wire.begin(0x300), wire.relation(_OID, "public", "t", _TWO)]
+    parts += [wire.insert(_OID, ["0", "x"]), wire.insert(_OID, ["1", "x"])]
+    got: list[Change] = []
+    for payload in parts[: 1 + delivered]:
+        got += _take(session, payload)
+    assert len(got) == delivered
+    _resumed(session)
+    got += _altered(session, 0x300, 2)
+    assert [change.op for change in got] == ["schema", "insert", "insert"]
+    _resumed(session)
+    assert [change.op for change in _altered(session, 0x400, 1)] == ["insert"]
+
+
+def test_schema_change_of_the_last_transaction_does_not_come_again_with_the_next() -> None:
+    session = _session()
+    _transaction(session, 0x200)
+    assert [change.op for change in _altered(session, 0x300, 1)] == ["schema", "insert"]
+    _resumed(session)
+    # The new stream describes the table anew, in the shape that is known.
+    assert [change.op for change in _altered(session, 0x400, 1)] == ["insert"]
+
+
+def test_table_that_was_altered_during_the_outage_is_told() -> None:
+    session = _session()
+    _transaction(session, 0x200)
+    _resumed(session)
+    assert [change.op for change in _altered(session, 0x300, 1)] == ["schema", "insert"]
+
+
+def test_schema_change_after_a_told_one_is_not_swallowed() -> None:
+    session = _session()
+    _transaction(session, 0x200)
+    _take(session, wire.begin(0x300))
+    assert len(_take(session, wire.relation(_OID, "public", "t", _TWO))) == 1
+    _resumed(session)
+    # While the transaction comes again, another one of before it alters the table otherwise.
+    (change,) = _take_all(
+        session, wire.begin(0x300), wire.relation(_OID, "public", "t", [*_TWO, (0, "w", 25, -1)])
+    )
+    assert isinstance(change, SchemaChange)
+
+
+def _take_all(session: Session, *payloads: bytes) -> list[Change]:
+    return [change for payload in payloads for change in _take(session, payload)]
+
+
+def test_changes_in_hand_that_were_not_noted_count_as_delivered() -> None:
+    session = _session()
+    parts = [wire.begin(0x300), wire.relation(_OID, "public", "t", _ONE)]
+    parts += [wire.insert(_OID, [str(row)]) for row in range(3)]
+    _take_all(session, *parts[:3])
+    # A signal came between the hand that took it and the session.
+    (kept,) = session.take(memoryview(wire.xlog_data(parts[3])))
+    session.deliver_again([kept])
+    session.deliver_again([kept])
+    _resumed(session)
+    again = _take_all(session, *parts, wire.commit(0x300, 0x308))
+    assert _positions(again) == ["0/300:3"]
+
+
+def test_messages_outside_of_transactions_do_not_come_again() -> None:
+    session = _session()
+    data = [wire.logical_decoding_message("p", b"c", flags=0, lsn=lsn) for lsn in (0x200, 0x210)]
+    assert len(_take(session, data[0], 0x200)) == 1
+    assert session.progress.delivered_end == session.read_end == 0x200
+    _resumed(session)
+    assert _take(session, data[0], 0x200) == []
+    assert len(_take(session, data[1], 0x210)) == 1
+
+
+def test_unfinished_description_is_given_up_with_its_connection() -> None:
+    session = _session()
+    _take(session, wire.begin(0x300))
+    session.take(memoryview(wire.xlog_data(wire.relation(_OID, "public", "t", _ONE))))
+    assert session.undescribed is not None
+    _resumed(session)
+    undescribed: object = session.undescribed
+    assert undescribed is None
+    assert len(_transaction(session, 0x300)) == 1
+
+
+def test_end_is_kept_over_a_reconnect_and_a_request_is_not() -> None:
+    session = _session(0x300)
+    _keepalive(session, 0x280, reply_requested=True)
+    _resumed(session)
+    assert not session.reply_requested
+    assert (session.until, session.keepalive_lsn) == (0x300, 0)
+    assert len(_transaction(session, 0x200)) == 1
+    _keepalive(session, 0x300)
+    assert _has_ended(session)
+
+
+def test_start_over_takes_what_comes_whatever_was_delivered() -> None:
+    session = _session()
+    _transaction(session, 0x200, 2)
+    _resumed(session)
+    session.start_over(LSN(0x150))
+    assert session.progress.flushed == session.progress.received == 0x150
+    assert session.read_end == 0
+    assert session.progress.is_acknowledged
+    assert session.oldest_unacknowledged is None
+    again = _transaction(session, 0x200, 2)
+    assert _positions(again) == ["0/200:1", "0/200:2"]
+    session.acknowledge(again[-1])
+    assert session.progress.flushed == 0x208
+
+
+# -- stores, relations, times
+
+
+def test_only_what_is_stored_is_confirmed() -> None:
+    session = _session()
+    assert session.confirmed == 0x100
+    session.stored = LSN(0)
+    assert session.confirmed == 0
+    session.stored = LSN(0x100)
+    _keepalive(session, 0x400)
+    assert (session.progress.flushed, session.confirmed) == (0x400, 0x100)
+    update = session.status_update(0)
+    assert update[:25] == wire.standby_status_update(0x400, 0x100, 0x100, 0)[:25]
+    session.stored = LSN(0x500)
+    assert session.confirmed == 0x400
+
+
+def test_relations_that_were_given_up_are_named_once() -> None:
+    session = _session()
+    session.relation_limit = 2
+    _take(session, wire.begin(0x200))
+    for oid in (1, 2, 3, 4):
+        _take(session, wire.relation(oid, "public", f"t{oid}", _ONE))
+    assert session.relation_limit == 2
+    assert list(session.evicted()) == [1, 2]
+    assert list(session.evicted()) == []
+
+
+def test_oldest_time_that_is_not_acknowledged() -> None:
+    session = _session()
+    epoch = 946_684_800_000_000
+    _take(session, wire.begin(0x200, 5_000_000))
+    before: object = session.oldest_unacknowledged
+    assert before is None  # nothing of it was delivered
+    _take(session, wire.relation(_OID, "public", "t", _ONE))
+    (first,) = _take(session, wire.insert(_OID, ["1"]))
+    assert session.oldest_unacknowledged == epoch + 5_000_000
+    _take(session, wire.commit(0x200, 0x208, 5_000_000))
+    (second,) = _take_all(session, wire.begin(0x300, 6_000_000), wire.insert(_OID, ["2"]))
+    assert session.oldest_unacknowledged == epoch + 5_000_000
+    session.acknowledge(first)
+    assert session.oldest_unacknowledged == epoch + 6_000_000
+    session.acknowledge(second)
+    assert session.oldest_unacknowledged is None
+
+
+def test_furthest_position_of_the_server() -> None:
+    session = _session()
+    assert session.server_lsn == 0x100
+    _take(session, wire.begin(0x300), 0x2F0)
+    assert session.server_lsn == 0x2F0
+    _keepalive(session, 0x400)
+    _resumed(session)
+    _keepalive(session, 0x380)
+    assert session.server_lsn == 0x400

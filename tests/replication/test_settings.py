@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import pytest
@@ -10,25 +9,18 @@ import pytest
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres import Server
-from pglogical_cdc.replication.reader import ReplicationReader
-from pglogical_cdc.replication.settings import Settings, check_settings
-
-
-def _settings(**given: Any) -> Settings:
-    defaults = {
-        name: parameter.default
-        for name, parameter in inspect.signature(ReplicationReader).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
-    return check_settings(**{**defaults, "slot": "s", "publications": "p", **given})
+from pglogical_cdc.replication.backoff import Backoff
+from pglogical_cdc.replication.settings import ReaderEvent
+from tests.replication.arguments import checked
+from tests.replication.stores import AsyncMemoryOffsets, MemoryOffsets
 
 
 def _server(version: int = 180000, wal_sender_timeout: float = 60.0) -> Server:
-    return Server("1", 1, LSN(0), "shop", version, "UTF8", wal_sender_timeout)
+    return Server("1", 1, LSN(0), False, "shop", version, "UTF8", wal_sender_timeout)
 
 
 def test_names_and_tables_are_taken_apart() -> None:
-    settings = _settings(publications=["p", "q", "p"], tables=["public.t", 'public."a.b"'])
+    settings = checked(publications=["p", "q", "p"], tables=["public.t", 'public."a.b"'])
     assert settings.publications == ("p", "q")
     assert settings.tables == (("public", "t"), ("public", "a.b"))
 
@@ -75,19 +67,19 @@ def test_names_and_tables_are_taken_apart() -> None:
 )
 def test_wrong_argument_is_named(name: str, value: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        _settings(**{name: value})
+        checked(**{name: value})
     assert name.rstrip("s") in str(caught.value)
 
 
 def test_temporary_failover_slot_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="temporary"):
-        _settings(temporary=True, failover=True)
+        checked(temporary=True, failover=True)
 
 
 def test_binary_values_cannot_be_reselected() -> None:
-    assert _settings(reselect=True).reselect
+    assert checked(reselect=True).reselect
     with pytest.raises(ConfigurationError, match=r"binary=True.*reselect=True"):
-        _settings(binary=True, reselect=True)
+        checked(binary=True, reselect=True)
 
 
 @pytest.mark.parametrize(
@@ -95,33 +87,33 @@ def test_binary_values_cannot_be_reselected() -> None:
     [(None, None), ("now", "now"), ("16/B374D848", LSN.parse("16/B374D848")), (16, LSN(16))],
 )
 def test_until_is_a_position_or_now(until: object, expected: object) -> None:
-    assert _settings(until=until).until == expected
+    assert checked(until=until).until == expected
 
 
 @pytest.mark.parametrize(("protocol", "slot"), [("auto", "a"), (1, "_9")])
 def test_what_this_version_reads_is_accepted(protocol: object, slot: str) -> None:
-    assert _settings(protocol=protocol, slot=slot).slot == slot
+    assert checked(protocol=protocol, slot=slot).slot == slot
 
 
 def test_status_goes_out_three_times_in_the_servers_patience() -> None:
-    assert _settings().status_seconds(_server(wal_sender_timeout=6)) == 2
-    assert _settings().status_seconds(_server(wal_sender_timeout=60)) == 10
-    assert _settings().status_seconds(_server(wal_sender_timeout=0)) == 10
-    assert _settings(status_interval=4.5).status_seconds(_server()) == 4.5
+    assert checked().status_seconds(_server(wal_sender_timeout=6)) == 2
+    assert checked().status_seconds(_server(wal_sender_timeout=60)) == 10
+    assert checked().status_seconds(_server(wal_sender_timeout=0)) == 10
+    assert checked(status_interval=4.5).status_seconds(_server()) == 4.5
 
 
 @pytest.mark.parametrize(
     ("given", "version"), [({"origin": "none"}, 160000), ({"failover": True}, 170000)]
 )
 def test_option_needs_its_version(given: dict[str, Any], version: int) -> None:
-    settings = _settings(**given)
+    settings = checked(**given)
     settings.check_server(_server(version))
     with pytest.raises(ConfigurationError, match=f"PostgreSQL {version // 10000}"):
         settings.check_server(_server(version - 1))
 
 
 def test_status_interval_that_the_server_would_not_bear() -> None:
-    settings = _settings(status_interval=5)
+    settings = checked(status_interval=5)
     with pytest.raises(ConfigurationError, match="wal_sender_timeout"):
         settings.check_server(_server(wal_sender_timeout=5.0))
     settings.check_server(_server(wal_sender_timeout=6.0))
@@ -148,8 +140,33 @@ def test_status_interval_that_the_server_would_not_bear() -> None:
         ("protocol", True),
         ("adapters", 1),
         ("on_event", 1),
+        ("reconnect", 3),
+        ("reconnect", True),
+        ("offsets", "/a/path"),
+        ("offsets", type("OnlyLoads", (), {"load": None})()),
     ],
 )
 def test_arguments_of_wrong_types(name: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=name):
-        _settings(**{name: value})
+        checked(**{name: value})
+
+
+def test_event_handler_that_nobody_would_await_is_refused() -> None:
+    async def on_event(event: ReaderEvent) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="coroutine"):
+        checked(on_event=on_event)
+
+
+def test_lost_connections_are_made_anew_unless_told_otherwise() -> None:
+    assert checked().reconnect == Backoff()
+    assert checked(reconnect=None).reconnect is None
+    assert checked(reconnect=Backoff(tries=3)).reconnect == Backoff(tries=3)
+
+
+@pytest.mark.parametrize("store", [MemoryOffsets(), AsyncMemoryOffsets()])
+def test_stores_of_both_kinds_are_taken(store: object) -> None:
+    settings = checked(offsets=store, on_offset_mismatch="trust_slot")
+    assert settings.offsets is store
+    assert settings.on_offset_mismatch == "trust_slot"
+    assert checked().on_offset_mismatch == "raise"

@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from pglogical_cdc.errors import ConnectionLostError
 from pglogical_cdc.lsn import LSN
+from pglogical_cdc.postgres import run
+from pglogical_cdc.replication.backoff import Backoff
+from pglogical_cdc.replication.reader import ReplicationReader
+from tests.faults.proxy import Proxy
 from tests.reading import active_pid, confirmed, keys, make_slot, read, reader, wait_until
 
 if TYPE_CHECKING:
@@ -20,19 +25,21 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.pg()
 
 
+def _port(database: Database) -> int:
+    return int(conninfo_to_dict(database.dsn)["port"] or 0)
+
+
 def test_timeout_and_commit_give_none(database: Database, slot_name: str) -> None:
     make_slot(database, slot_name)
     with reader(database, slot_name) as made:
-        stream = made._stream
-        assert stream is not None
+        source = made._source
         began = time.monotonic()
-        assert stream.next_change(0.1) is None
+        assert run(source.take(0.1)) is None
         assert 0.1 <= time.monotonic() - began < 5
         database.execute("INSERT INTO t VALUES (1)")
-        assert stream.next_change(10) is not None
-        assert stream.next_change(10, at_commit=True) is None
-        assert not stream.ended
-        assert stream.error is None
+        assert run(source.take(10)) is not None
+        assert run(source.take(10, at_commit=True)) is None
+        assert not source.ended
 
 
 def test_stop_from_a_thread_ends_the_wait(database: Database, slot_name: str) -> None:
@@ -111,7 +118,7 @@ def test_terminated_walsender_is_a_lost_connection_for_good(
     database: Database, slot_name: str
 ) -> None:
     make_slot(database, slot_name)
-    with reader(database, slot_name) as made:
+    with reader(database, slot_name, reconnect=None) as made:
         database.execute("SELECT pg_terminate_backend(%s)", [active_pid(database, slot_name)])
         with pytest.raises(ConnectionLostError) as first:
             list(made)
@@ -126,7 +133,7 @@ def test_terminated_walsender_is_a_lost_connection_for_good(
 
 def test_cancelled_walsender_is_a_lost_connection(database: Database, slot_name: str) -> None:
     make_slot(database, slot_name)
-    with reader(database, slot_name) as made:
+    with reader(database, slot_name, reconnect=None) as made:
         database.execute("SELECT pg_cancel_backend(%s)", [active_pid(database, slot_name)])
         with pytest.raises(ConnectionLostError):
             list(made)
@@ -250,3 +257,52 @@ def test_session_is_named_for_the_people_who_look(database: Database, slot_name:
             [active_pid(database, slot_name)],
         )
         assert name == "pglogical_cdc"
+
+
+def _kill(database: Database, slot: str) -> None:
+    database.execute("SELECT pg_terminate_backend(%s, 5000)", [active_pid(database, slot)])
+
+
+@pytest.mark.parametrize("reconnect", [None, Backoff()])
+def test_goodbye_over_a_broken_connection_is_silent(
+    database: Database, slot_name: str, reconnect: Backoff | None
+) -> None:
+    make_slot(database, slot_name)
+    database.execute("INSERT INTO t VALUES (1)")
+    made = reader(database, slot_name, ack="manual", reconnect=reconnect)
+    with made:
+        change = made.poll(10)
+        assert change is not None
+        # Acknowledged, and its Commit message, which the goodbye looks for, never comes.
+        assert made._source.link.stream is not None
+        made._source.link.stream.messages.clear()
+        made.ack(change)
+        _kill(database, slot_name)
+    assert keys(read(database, slot_name)) == [1]
+
+
+def test_goodbye_takes_the_commit_behind_the_last_change_along(
+    database: Database, slot_name: str
+) -> None:
+    make_slot(database, slot_name)
+    for number in range(3):
+        database.execute("INSERT INTO t VALUES (%s)", [number])
+    with reader(database, slot_name, ack="manual") as made:
+        change = made.poll(10)
+        assert change is not None
+        made.ack(change)
+    assert keys(read(database, slot_name)) == [1, 2]
+
+
+def test_goodbye_to_a_server_that_does_not_answer_takes_a_moment(
+    database: Database, slot_name: str
+) -> None:
+    make_slot(database, slot_name)
+    with Proxy(_port(database)) as proxy:
+        made = ReplicationReader(proxy.dsn(database.dsn), slot=slot_name, publications="pub")
+        with made:
+            database.execute("INSERT INTO t VALUES (1)")
+            assert keys([next(iter(made))]) == [1]
+            proxy.black_hole()
+            began = time.monotonic()
+        assert time.monotonic() - began < 1

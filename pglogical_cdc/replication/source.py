@@ -1,0 +1,425 @@
+"""Source: a slot as one source of changes, over any number of connections.
+
+The core of both readers. It is written as coroutines over a `Flavour`: the blocking reader runs
+them, the asynchronous one awaits them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Final
+
+import psycopg
+
+from pglogical_cdc.errors import (
+    CdcError,
+    ConfigurationError,
+    ConnectionLostError,
+    OffsetStoreError,
+)
+from pglogical_cdc.events import Change
+from pglogical_cdc.postgres import Flavour, Stopped, reselected, unsent_values
+from pglogical_cdc.replication.ending import Ending
+from pglogical_cdc.replication.hand import Hand
+from pglogical_cdc.replication.link import Link
+from pglogical_cdc.replication.ownership import Ownership
+from pglogical_cdc.replication.session import Session
+from pglogical_cdc.replication.settings import Settings
+from pglogical_cdc.replication.stream import Stream
+
+__all__ = ("Source",)
+
+_LAST_MOMENT: Final = 0.5
+"""Seconds for somebody who reads to notice that the reader is being closed."""
+
+_NEWS_INTERVAL: Final = 0.1
+"""Seconds; while it is quiet here and others write, every keepalive brings a new position."""
+
+_TURN: Final = 0.01
+"""Seconds after which the other tasks of an event loop have their turn."""
+
+_TURN_CHANGES: Final = 64
+"""Changes between two looks at the clock for that."""
+
+
+class Source:
+    """Delivers the changes of a slot, each once, whatever happens to the connection.
+
+    Args:
+        conninfo: where to connect.
+        settings: the reader's arguments.
+        flavour: how to wait.
+    """
+
+    def __init__(self, conninfo: str, settings: Settings, flavour: Flavour) -> None:
+        self.settings = settings
+        self.owner = Ownership()
+        acknowledge = self.acknowledge if settings.ack == "auto" else None
+        self.hand = Hand(acknowledge, self.owner.check)
+        self.link = Link(conninfo, settings, flavour)
+        self.closed = False
+        self.ended = False
+        """Whether the end that was asked for has come: `until`, `idle_timeout` or `stop`."""
+        self.delivered: Counter[str] = Counter()
+        """Changes delivered, by operation."""
+        self.lag: int | None = None
+        """Microseconds from the last change's commit to the server's sending it."""
+        self.latency: int | None = None
+        """Microseconds from the last change's commit to its arrival here."""
+        self._received_at = 0
+        self._flavour = flavour
+        self._error: CdcError | None = None
+        self._failure: CdcError | None = None
+        """What `buffered` met, for `next_change` to deal with."""
+        self._changes: deque[Change] = deque()
+        self._interrupted = False
+        """Whether a signal or a cancellation may have come while something was half done."""
+        self._committed = False
+        """Whether `buffered` has stopped at the end of a transaction."""
+        self._reading = False
+        self._ending: Ending
+        self._reported_at = 0.0
+        self._turn_ends = 0.0
+        self._turn_changes = 0
+
+    # -- life
+
+    @property
+    def session(self) -> Session | None:
+        """What is known of the stream; None before it has begun."""
+        return self.link.session
+
+    @property
+    def reconnects(self) -> int:
+        """How often a lost connection was made anew."""
+        return max(0, self.link.connects - 1)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has been opened, and not closed."""
+        return self.session is not None and not self.closed
+
+    async def open(self) -> None:
+        """Connect, check, create what is missing, start streaming.
+
+        Raises:
+            CdcError: see `ReplicationReader.open`.
+        """
+        if self.closed:
+            raise ConfigurationError("the reader is closed; make a new one")
+        if self.session is not None or self._flavour.stopped:
+            return
+        try:
+            await self.link.open()
+        except Stopped:
+            self.ended = True
+        except CdcError as error:
+            self.link.tell("stopped", error)
+            raise
+        if self.link.session is not None:
+            self._ending = Ending(self.settings, self.link.session)
+
+    async def close(self) -> None:
+        """Send the last acknowledged position and disconnect; the change in hand is not."""
+        if self.closed:
+            return
+        self.closed = True
+        await self._end_reading()
+        stream, self.link.stream = self.link.stream, None
+        try:
+            if self.session is not None and not self.owner.is_inherited:
+                try:
+                    await self._say_goodbye(stream)
+                finally:
+                    if stream is not None:
+                        stream.drop()
+                    self.link.beside.close()
+        finally:
+            self._flavour.close()
+            self.link.tell("stopped", self._error)
+
+    async def _end_reading(self) -> None:
+        """Another task or thread may be reading: let it come to its end."""
+        deadline = time.monotonic() + _LAST_MOMENT
+        if self._reading:
+            self.stop()
+        while self._reading and time.monotonic() < deadline:
+            await self._flavour.give_way(0.01)
+
+    async def _say_goodbye(self, stream: Stream | None) -> None:
+        failed: OffsetStoreError | None = None
+        if stream is not None and not (self._error or self._interrupted or self._changes):
+            await stream.take_commit()
+        if not isinstance(self._error, OffsetStoreError):
+            try:
+                await self.link.store()
+            except OffsetStoreError as error:
+                failed = error
+        if stream is not None:
+            await stream.say_goodbye()
+        if failed is not None:
+            raise failed
+
+    def stop(self) -> None:
+        """End before the next change. Safe in a signal handler or another thread."""
+        self.ended = True
+        self._flavour.stop()
+
+    # -- reading
+
+    async def take(self, timeout: float | None = None, *, at_commit: bool = False) -> Change | None:
+        """Return the next change, which is in hand then; None at the end, see `ended`.
+
+        Args:
+            timeout: seconds to wait; None returned then too. 0 takes only what is here already.
+            at_commit: return None also when a transaction that had changes has ended.
+
+        Raises:
+            CdcError: reading cannot go on. It stays so: every further call raises the same.
+            ConfigurationError: the reader is closed, or in use by another thread or task.
+        """
+        change = self.buffered(at_commit=at_commit)
+        if change is not None:
+            return change
+        return await self.next_change(timeout, at_commit=at_commit)
+
+    def buffered(self, *, at_commit: bool = False) -> Change | None:
+        """Return the next change if it is here and nothing has to be asked or awaited for it."""
+        stream, session, changes = self.link.stream, self.link.session, self._changes
+        self._turn_changes -= 1
+        self._committed = False
+        if (
+            stream is None
+            or session is None
+            or self._reading
+            or self._interrupted
+            or self.ended
+            or self._error is not None
+            or self.settings.reselect
+            or self._turn_changes < 0
+            or session.undescribed is not None
+        ):
+            return None
+        messages = stream.messages
+        transactions = session.delivered_transactions
+        change = None
+        self._interrupted = True
+        try:
+            for _ in range(_TURN_CHANGES):
+                if changes or not messages or session.ended or session.undescribed is not None:
+                    break
+                if at_commit and session.delivered_transactions != transactions:
+                    self._committed = True
+                    break
+                changes.extend(session.take(messages.popleft()))
+            if changes:
+                change = self._give()
+        except CdcError as error:
+            self._failure = error
+        self._interrupted = False
+        return change
+
+    def _give(self) -> Change:
+        change = self._changes[0]
+        # In hand before anything else: whatever is raised in between, a signal's exception too, it
+        # is given, and given once.
+        self.hand.keep(change)
+        assert self.session is not None
+        self.session.deliver(change)
+        self._changes.popleft()
+        self.delivered[change.op] += 1
+        if change.transaction is not None:
+            committed_at = change.transaction.commit_timestamp
+            self.lag = self.session.server_time - committed_at
+            self.latency = self._received_at - committed_at
+        return change
+
+    async def next_change(
+        self, timeout: float | None = None, *, at_commit: bool = False
+    ) -> Change | None:
+        """Return the next change, be it here or not; see `take`."""
+        self.owner.check()
+        if self._reading:
+            raise ConfigurationError("the reader is in use by another task: one reads at a time")
+        if self._error is not None:
+            raise self._error
+        self._reading = True
+        try:
+            await self.open()
+            if self._committed:
+                self._committed = False
+                if at_commit:
+                    return None
+            if self._interrupted:
+                self._go_on_after_interrupt()
+            await self._give_way()
+            self._interrupted = True
+            change = await self._next_change(timeout, at_commit)
+        except CdcError as error:
+            if self.session is not None:
+                self._error = error
+            self._interrupted = False
+            raise
+        except Stopped:
+            return None
+        finally:
+            self._reading = False
+        self._interrupted = False
+        return change
+
+    def _go_on_after_interrupt(self) -> None:
+        """A signal came while something was half done: have it all come again."""
+        if self.link.stream is None:
+            return
+        error = ConnectionLostError(
+            "reading was interrupted in the middle of a message; open a new reader, which "
+            "goes on after the last acknowledged transaction",
+            slot=self.settings.slot,
+        )
+        if self.settings.reconnect is None:
+            raise error
+        self.link.drop(error)
+
+    async def _give_way(self) -> None:
+        self._turn_changes = _TURN_CHANGES
+        now = time.monotonic()
+        if now >= self._turn_ends:
+            await self._flavour.give_way()
+            self._turn_ends = now + _TURN
+
+    async def _next_change(self, timeout: float | None, at_commit: bool) -> Change | None:
+        session = self.session
+        if session is None:
+            return None  # stopped while it was being opened
+        deadline = None if timeout is None else time.monotonic() + timeout
+        transactions = session.delivered_transactions
+        has_read = False
+        taken = 0
+        while not self.ended:
+            try:
+                failure, self._failure = self._failure, None
+                if failure is not None:
+                    raise failure
+                stream = self.link.stream
+                if stream is None:
+                    if not await self._reconnect(session, deadline):
+                        return None
+                elif not self._ending.begun:
+                    await self._ending.begin(self.link.beside)
+                elif self._changes:
+                    return self._give()
+                elif session.undescribed is not None:
+                    await self._describe(session)
+                elif session.ended:
+                    self.ended = True
+                elif at_commit and session.delivered_transactions != transactions:
+                    return None
+                elif stream.messages:
+                    await self._add(session.take(stream.messages.popleft()))
+                    taken += 1
+                    if taken % _TURN_CHANGES == 0:
+                        self._interrupted = False
+                        await self._give_way()
+                        self._interrupted = True
+                elif has_read and deadline is not None and time.monotonic() >= deadline:
+                    return None  # much may come without a change in it
+                elif await self._receive(session, stream, deadline):
+                    has_read = True
+                else:
+                    return None
+            except CdcError as error:
+                self.link.plan(error)
+        return None
+
+    async def _reconnect(self, session: Session, deadline: float | None) -> bool:
+        """Wait for the time of the next attempt, and make it; False when the deadline has passed.
+
+        Raises:
+            CdcError: the attempt failed.
+            Stopped: the flavour was stopped.
+        """
+        while (rest := self.link.retry_at - time.monotonic()) > 0:
+            if deadline is not None:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                rest = min(rest, left)
+            self._interrupted = False
+            await self._flavour.rest(rest)
+            self._interrupted = True
+            if self.ended:
+                return False
+        session.deliver_again(self.hand.first(len(self.hand)))
+        self._changes.clear()
+        await self.link.connect()
+        self._ending.reconnected()
+        return True
+
+    async def _describe(self, session: Session) -> None:
+        assert session.undescribed is not None
+        oid = session.undescribed.relation_id
+        catalog = await self.link.beside.describe(oid, session.commit_lsn)
+        await self._add(session.describe(catalog))
+        self.link.forget_evicted(session)
+
+    async def _add(self, changes: Sequence[Change]) -> None:
+        if self.settings.reselect:
+            changes = [await self._reselected(change) for change in changes]
+        self._changes.extend(changes)
+
+    async def _reselected(self, change: Change) -> Change:
+        unsent = unsent_values(change)
+        if unsent is None:
+            return change
+        encoding = self.link.client_encoding
+        return await self.link.beside.ask(lambda: reselected(unsent, encoding))
+
+    async def _receive(self, session: Session, stream: Stream, deadline: float | None) -> bool:
+        """Read what is here, or wait for it; False when the deadline has passed."""
+        feedback, ending = stream.feedback, self._ending
+        await self.link.look_for_promotion(session)
+        try:
+            if stream.receive():
+                self._received_at = time.time_ns() // 1000
+                ending.received()
+                self.link.heard(session)
+                if feedback.has_news and feedback.is_due:
+                    await self.link.store()
+                return True
+            now = time.monotonic()
+            if session.reply_requested or (
+                feedback.has_news and now - self._reported_at >= _NEWS_INTERVAL
+            ):
+                self._reported_at = now
+                await self.link.store()
+                session.reply_requested = False
+                feedback.send()
+            if deadline is not None and now >= deadline:
+                return False
+            seconds = await ending.seconds(now, self.link.beside, feedback)
+            if ending.has_come:
+                self.ended = True
+            if self.ended:
+                return True
+            seconds = min(seconds, self.link.watch(stream, now))
+        except psycopg.Error as error:
+            raise stream.broken(error) from None
+        if feedback.has_news:
+            seconds = min(seconds, _NEWS_INTERVAL)
+        if deadline is not None:
+            seconds = min(seconds, deadline - now)
+        # Between two messages nothing is half done: a signal may come here without harm.
+        self._interrupted = False
+        await stream.wait(seconds)
+        self._interrupted = True
+        self._turn_ends = time.monotonic() + _TURN
+        return True
+
+    # -- acknowledging
+
+    def acknowledge(self, change: Change) -> None:
+        """Note that a change, and everything before it, is dealt with."""
+        assert self.session is not None
+        self.session.acknowledge(change)
