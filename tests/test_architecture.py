@@ -24,10 +24,12 @@ _ALLOWED: Final[dict[str, set[str]]] = {
     "formatters": BASE | {"clock", "name_patterns", "events"},
     "postgres": BASE | {"events", "protocol"},
     "parsers": BASE | {"postgres", "formatters", "events"},
-    "replication": BASE | {"postgres", "events", "protocol"},
+    "slots": BASE | {"postgres", "events"},
+    "offsets": BASE | {"postgres"},
+    "replication": BASE | {"offsets", "postgres", "events", "protocol"},
     "handlers": BASE | {"events"},
     "sinks": BASE | {"formatters", "handlers", "events"},
-    "pipeline": BASE | {"replication", "formatters", "sinks", "events"},
+    "pipeline": BASE | {"replication", "postgres", "formatters", "sinks", "events"},
 }
 _MAY_IMPORT_ALL: Final = {"__init__", "__main__", "cli"}
 

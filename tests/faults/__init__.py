@@ -1,0 +1,1 @@
+"""A reader that survives everything: networks that fail, servers that crash, clusters that move."""
