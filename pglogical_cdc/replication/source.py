@@ -79,7 +79,7 @@ class Source:
         self._committed = False
         """Whether `buffered` has stopped at the end of a transaction."""
         self._reading = False
-        self._ending: Ending
+        self._ending: Ending | None = None
         self._reported_at = 0.0
         self._turn_ends = 0.0
         self._turn_changes = 0
@@ -118,8 +118,6 @@ class Source:
         except CdcError as error:
             self.link.tell("stopped", error)
             raise
-        if self.link.session is not None:
-            self._ending = Ending(self.settings, self.link.session)
 
     async def close(self) -> None:
         """Send the last acknowledged position and disconnect; the change in hand is not."""
@@ -294,6 +292,7 @@ class Source:
         if session is None:
             return None  # stopped while it was being opened
         deadline = None if timeout is None else time.monotonic() + timeout
+        ending = self._ending = self._ending or Ending(self.settings, session)
         transactions = session.delivered_transactions
         has_read = False
         taken = 0
@@ -306,8 +305,9 @@ class Source:
                 if stream is None:
                     if not await self._reconnect(session, deadline):
                         return None
-                elif not self._ending.begun:
-                    await self._ending.begin(self.link.beside)
+                    ending.reconnected()
+                elif not ending.begun:
+                    await ending.begin(self.link.beside)
                 elif self._changes:
                     return self._give()
                 elif session.undescribed is not None:
@@ -325,7 +325,7 @@ class Source:
                         self._interrupted = True
                 elif has_read and deadline is not None and time.monotonic() >= deadline:
                     return None  # much may come without a change in it
-                elif await self._receive(session, stream, deadline):
+                elif await self._receive(session, stream, ending, deadline):
                     has_read = True
                 else:
                     return None
@@ -354,7 +354,6 @@ class Source:
         session.deliver_again(self.hand.first(len(self.hand)))
         self._changes.clear()
         await self.link.connect()
-        self._ending.reconnected()
         return True
 
     async def _describe(self, session: Session) -> None:
@@ -376,9 +375,11 @@ class Source:
         encoding = self.link.client_encoding
         return await self.link.beside.ask(lambda: reselected(unsent, encoding))
 
-    async def _receive(self, session: Session, stream: Stream, deadline: float | None) -> bool:
+    async def _receive(
+        self, session: Session, stream: Stream, ending: Ending, deadline: float | None
+    ) -> bool:
         """Read what is here, or wait for it; False when the deadline has passed."""
-        feedback, ending = stream.feedback, self._ending
+        feedback = stream.feedback
         await self.link.look_for_promotion(session)
         try:
             if stream.receive():
