@@ -44,12 +44,12 @@ from pglogical_cdc.postgres import (
     parameters,
     run,
 )
+from pglogical_cdc.postgres.poison import find_poison
 from pglogical_cdc.postgres.slot_operations import (
     advance_slot,
     all_slots,
     drop_slot,
     find_idle_slots,
-    find_poison,
     find_slot,
     make_slot,
     refusal,

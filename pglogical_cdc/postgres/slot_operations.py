@@ -1,4 +1,4 @@
-"""Operating slots over an ordinary connection: create, drop, advance, find what cannot be decoded.
+"""Operating slots over an ordinary connection: list, create, drop, advance.
 
 Errors of the server that nothing here expects come out as `psycopg.Error`; `refusal` makes a typed
 error of them.
@@ -7,8 +7,6 @@ error of them.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -19,7 +17,6 @@ from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import (
     CdcError,
     ConfigurationError,
-    PublicationNotFoundError,
     SlotInUseError,
     SlotInvalidatedError,
     SlotNotFoundError,
@@ -28,19 +25,25 @@ from pglogical_cdc.errors import (
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres.conversation import Conversation
 from pglogical_cdc.postgres.diagnosis import diagnose
-from pglogical_cdc.postgres.options import publication_names, quote_identifier, slot_name
+from pglogical_cdc.postgres.options import slot_name
 from pglogical_cdc.postgres.server import flush_wal
 from pglogical_cdc.postgres.slots import Slot, slots_of
 
 __all__ = (
+    "Host",
     "advance_slot",
     "all_slots",
+    "as_text",
+    "check_readable",
     "drop_slot",
+    "end_of_wal",
+    "existing_slot",
     "find_idle_slots",
-    "find_poison",
     "find_slot",
+    "identify_host",
     "make_slot",
     "refusal",
+    "unreadable",
 )
 
 _TAKEOVERS: Final = 6
@@ -55,38 +58,44 @@ _LONGEST_TIMEOUT_MS: Final = (1 << 31) - 1
 
 
 @record
-class _Host:
+class Host:
+    """The server and the database that an ordinary connection has reached."""
+
     version: int
+    """``server_version_num``."""
     in_recovery: bool
+    """Whether it is a standby."""
     database: str
     wal_level: str
     encoding: str
     """Of the database."""
 
 
-def _host() -> Conversation[_Host]:
+def identify_host() -> Conversation[Host]:
+    """Ask the server who it is."""
     ((version, in_recovery, *texts),) = yield sql.SQL(
         "SELECT pg_catalog.current_setting('server_version_num')::integer,"
         " pg_catalog.pg_is_in_recovery(), pg_catalog.current_database()::pg_catalog.text,"
         " pg_catalog.current_setting('wal_level'), pg_catalog.current_setting('server_encoding')"
     )
-    database, wal_level, encoding = map(_text, texts)
-    return _Host(version, in_recovery, database, wal_level, encoding)
+    database, wal_level, encoding = map(as_text, texts)
+    return Host(version, in_recovery, database, wal_level, encoding)
 
 
-def _text(value: Any) -> Any:
+def as_text(value: Any) -> Any:
+    """Return a name as text."""
     # To a client in SQL_ASCII, psycopg gives text as bytes.
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
-def _end_of_wal() -> Conversation[LSN]:
+def end_of_wal() -> Conversation[LSN]:
     """Return the position up to which the server can decode."""
     ((position,),) = yield sql.SQL(
         "SELECT CASE WHEN pg_catalog.pg_is_in_recovery()"
         " THEN pg_catalog.pg_last_wal_replay_lsn()"
         " ELSE pg_catalog.pg_current_wal_flush_lsn() END::pg_catalog.text"
     )
-    return LSN.parse(_text(position))
+    return LSN.parse(as_text(position))
 
 
 # -- looking
@@ -94,7 +103,7 @@ def _end_of_wal() -> Conversation[LSN]:
 
 def all_slots() -> Conversation[list[Slot]]:
     """Return the logical slots of the server, by name."""
-    host = yield from _host()
+    host = yield from identify_host()
     return (yield from slots_of(host.version))
 
 
@@ -105,7 +114,7 @@ def find_slot(name: str) -> Conversation[Slot | None]:
         ConfigurationError: it is no name of a slot.
     """
     slot_name(name)
-    host = yield from _host()
+    host = yield from identify_host()
     found = yield from slots_of(host.version, name)
     return found[0] if found else None
 
@@ -127,7 +136,7 @@ def find_idle_slots(
         raise ConfigurationError(f"older_than is a time of 0 or more, not {older_than}")
     if larger_than is not None and not larger_than >= 0:
         raise ConfigurationError(f"larger_than is a number of bytes, not {larger_than}")
-    host = yield from _host()
+    host = yield from identify_host()
     if seconds is not None and host.version < 170000:
         raise ConfigurationError(
             "older_than needs PostgreSQL 17 or later: before, a server does not know since when a "
@@ -146,11 +155,16 @@ def find_idle_slots(
     return sorted(idle, key=lambda slot: -slot.retained_bytes)
 
 
-def _shown(host: _Host) -> str:
+def _shown(host: Host) -> str:
     return f"PostgreSQL {host.version // 10000}"
 
 
-def _existing(name: str, host: _Host) -> Conversation[Slot]:
+def existing_slot(name: str, host: Host) -> Conversation[Slot]:
+    """Return the slot.
+
+    Raises:
+        SlotNotFoundError: there is none of that name.
+    """
     found = yield from slots_of(host.version, name)
     if not found:
         raise _missing(name)
@@ -163,7 +177,7 @@ def _missing(name: str) -> SlotNotFoundError:
     )
 
 
-def _check_not_copied(slot: Slot, host: _Host, what: str) -> None:
+def _check_not_copied(slot: Slot, host: Host, what: str) -> None:
     if slot.synced and host.in_recovery:
         raise ConfigurationError(
             f"slot {slot.name!r} cannot be {what} here: this server is a standby and keeps a copy "
@@ -171,7 +185,13 @@ def _check_not_copied(slot: Slot, host: _Host, what: str) -> None:
         )
 
 
-def _check_readable(slot: Slot, host: _Host, what: str) -> None:
+def check_readable(slot: Slot, host: Host, what: str) -> None:
+    """Check that the server can do `what` with the slot.
+
+    Raises:
+        SlotInvalidatedError: the server has given it up.
+        CdcError: it is a copy on a standby, or the server does not decode.
+    """
     if slot.invalidated:
         raise SlotInvalidatedError(
             f"slot {slot.name!r} was invalidated for good, reason: {slot.invalidation_reason}; it "
@@ -182,7 +202,7 @@ def _check_readable(slot: Slot, host: _Host, what: str) -> None:
     _check_decodes(host)
 
 
-def _check_decodes(host: _Host) -> None:
+def _check_decodes(host: Host) -> None:
     if host.wal_level != "logical":
         raise ConfigurationError(
             f"wal_level is {host.wal_level!r}: set it to 'logical' and restart the server"
@@ -215,7 +235,7 @@ def make_slot(
     limit = _milliseconds(timeout)
     if failover and temporary:
         raise ConfigurationError("a temporary slot has no failover: no standby keeps a copy of it")
-    host = yield from _host()
+    host = yield from identify_host()
     _check_decodes(host)
     if failover and host.version < 170000:
         raise ConfigurationError(f"failover needs PostgreSQL 17 or later, this is {_shown(host)}")
@@ -240,7 +260,7 @@ def make_slot(
         raise SourceError(
             f"slot {name!r} was not created{within}: {why}", sqlstate=error.sqlstate, slot=name
         ) from error
-    return (yield from _existing(name, host))
+    return (yield from existing_slot(name, host))
 
 
 def _milliseconds(timeout: float | None) -> int | None:
@@ -251,7 +271,7 @@ def _milliseconds(timeout: float | None) -> int | None:
     return min(math.ceil(timeout * 1000), _LONGEST_TIMEOUT_MS)
 
 
-def _hold_up(host: _Host) -> Conversation[str]:
+def _hold_up(host: Host) -> Conversation[str]:
     if host.in_recovery:
         return (
             "a standby waits until the primary logs that no transaction is open there; end those "
@@ -296,8 +316,8 @@ def drop_slot(name: str, *, force: bool = False) -> Conversation[None]:
         ConfigurationError: it is the copy of a primary's slot, or a privilege is missing.
     """
     slot_name(name)
-    host = yield from _host()
-    slot = yield from _existing(name, host)
+    host = yield from identify_host()
+    slot = yield from existing_slot(name, host)
     _check_not_copied(slot, host, "dropped")
     statement = sql.SQL("SELECT pg_catalog.pg_drop_replication_slot({})").format(sql.Literal(name))
     for attempt in range(_TAKEOVERS + 1):
@@ -363,10 +383,10 @@ def advance_slot(name: str, to: int | str) -> Conversation[LSN]:
     """
     slot_name(name)
     target = _position(to)
-    host = yield from _host()
-    slot = yield from _existing(name, host)
-    _check_readable(slot, host, "advanced")
-    end = yield from _end_of_wal()
+    host = yield from identify_host()
+    slot = yield from existing_slot(name, host)
+    check_readable(slot, host, "advanced")
+    end = yield from end_of_wal()
     if target is None:
         target = max(end, slot.confirmed_flush_lsn)
     if target > end and target > slot.confirmed_flush_lsn:
@@ -385,8 +405,8 @@ def advance_slot(name: str, to: int | str) -> Conversation[LSN]:
             "SELECT end_lsn::pg_catalog.text FROM pg_catalog.pg_replication_slot_advance({}, {})"
         ).format(sql.Literal(name), sql.Literal(str(target)))
     except psycopg.errors.ObjectNotInPrerequisiteState as error:
-        raise _unreadable(error, slot, host) from error
-    return LSN.parse(_text(reached))
+        raise unreadable(error, slot, host) from error
+    return LSN.parse(as_text(reached))
 
 
 def _position(to: object) -> LSN | None:
@@ -402,149 +422,14 @@ def _position(to: object) -> LSN | None:
     raise ConfigurationError(f'to is an LSN, its text, or "now", not a {type(to).__name__}')
 
 
-def _unreadable(error: psycopg.Error, slot: Slot, host: _Host) -> CdcError:
+def unreadable(error: psycopg.Error, slot: Slot, host: Host) -> CdcError:
+    """Return the typed error for what reading the slot failed with."""
     if slot.database != host.database:
         return ConfigurationError(
             f"slot {slot.name!r} belongs to database {slot.database!r}, and the connection is to "
             f"{host.database!r}; connect to {slot.database!r}"
         )
     return refusal(error, slot.name)
-
-
-# -- what cannot be decoded
-
-
-def find_poison(
-    name: str, publications: str | Sequence[str], *, binary: bool = False
-) -> Conversation[LSN | None]:
-    """Return the commit LSN of the first transaction that cannot be decoded; None if all can.
-
-    The server decodes up to a position and counts; the position is bisected. A commit record is
-    decoded if the record before it ends before the position (``pg_logical_slot_peek_changes``
-    looks at the position after each record).
-
-    Raises:
-        SlotNotFoundError: there is none of that name.
-        SlotInUseError: somebody reads it.
-        SlotInvalidatedError: the server has given it up.
-        PublicationNotFoundError: one does not exist, or did not yet where the slot reads.
-        ConfigurationError: the slot is of another plugin or database, or a privilege is missing.
-    """
-    slot_name(name)
-    names = publication_names(publications)
-    host = yield from _host()
-    slot = yield from _existing(name, host)
-    _check_readable(slot, host, "read")
-    if slot.plugin != "pgoutput":
-        raise ConfigurationError(
-            f"slot {name!r} has the output plugin {slot.plugin!r}, not 'pgoutput'"
-        )
-    yield from _check_published(names, host)
-    end = yield from _end_of_wal()
-    yield from flush_wal()  # see advance_slot
-    peek = _Peek(slot, host, names, binary)
-    if (yield from peek.decodes(end)):
-        return None
-    good, bad = _aligned(slot.confirmed_flush_lsn), _aligned(end + _ALIGNMENT - 1)
-    hint = _aligned(peek.failed_at)
-    if good < hint < bad and (yield from peek.decodes(hint)):
-        good = hint
-    # Most transactions commit soon after the change that cannot be decoded.
-    step = _ALIGNMENT
-    while good + step < bad:
-        if not (yield from peek.decodes(good + step)):
-            bad = good + step
-            break
-        good, step = good + step, step * 4
-    while bad - good > _ALIGNMENT:
-        middle = _aligned((good + bad) // 2)
-        if (yield from peek.decodes(middle)):
-            good = middle
-        else:
-            bad = middle
-    return (yield from _record_after(good))
-
-
-_ALIGNMENT: Final = 8
-"""Records of the WAL begin and end at multiples of it."""
-
-_LSN_IN_CONTEXT: Final = re.compile(r"LSN ([0-9A-F]+/[0-9A-F]+)")
-
-_NOT_DECODING: Final = ("08", "25", "28", "3D", "40", "42501", "53", "55", "57", "58")
-"""SQLSTATEs, or how they begin, of errors that are not about what is decoded."""
-
-
-def _aligned(position: int) -> int:
-    return position - position % _ALIGNMENT
-
-
-class _Peek:
-    """Has the server decode, and remembers where it failed last."""
-
-    def __init__(self, slot: Slot, host: _Host, publications: Sequence[str], binary: bool) -> None:
-        self.failed_at = 0
-        """Position of the change that could not be decoded, if the server has said so."""
-        self._slot = slot
-        self._host = host
-        options = [
-            *("proto_version", "1"),
-            *("publication_names", ",".join(map(quote_identifier, publications))),
-        ]
-        if binary:
-            options += ["binary", "true"]
-        self._options = sql.SQL(", ").join(map(sql.Literal, options))
-
-    def decodes(self, position: int) -> Conversation[bool]:
-        """Tell whether the transactions that commit before a position can be decoded."""
-        try:
-            # In the encoding that a reader has: pgoutput writes in that of the client.
-            yield sql.SQL(
-                "SET LOCAL client_encoding = {encoding};"
-                "SELECT pg_catalog.count(*) FROM"
-                " pg_catalog.pg_logical_slot_peek_binary_changes({slot}, {upto}, NULL, {options})"
-            ).format(
-                encoding=sql.Literal("SQL_ASCII" if self._host.encoding == "SQL_ASCII" else "UTF8"),
-                slot=sql.Literal(self._slot.name),
-                upto=sql.Literal(str(LSN(position))),
-                options=self._options,
-            )
-        except psycopg.errors.ObjectNotInPrerequisiteState as error:
-            raise _unreadable(error, self._slot, self._host) from error
-        except psycopg.Error as error:
-            code = error.sqlstate
-            if code is None or code.startswith(_NOT_DECODING):
-                raise
-            if code == "42704" and "publication" in (error.diag.source_function or ""):
-                raise diagnose(error, slot=self._slot.name) from error
-            found = _LSN_IN_CONTEXT.search(error.diag.context or "")
-            self.failed_at = LSN.parse(found[1]) if found else 0
-            return False
-        return True
-
-
-def _check_published(names: Sequence[str], host: _Host) -> Conversation[None]:
-    # PostgreSQL 18 goes on without a publication that is missing.
-    rows = yield sql.SQL("SELECT pubname::pg_catalog.text FROM pg_catalog.pg_publication")
-    missing = set(names) - {_text(name) for (name,) in rows}
-    if missing:
-        raise PublicationNotFoundError(
-            f"publication {', '.join(map(repr, sorted(missing)))} does not exist in database "
-            f"{host.database!r}"
-        )
-
-
-def _record_after(end: int) -> Conversation[LSN]:
-    """Return where the record begins that follows one that ends there."""
-    rows = yield sql.SQL(
-        "SELECT name, setting::bigint FROM pg_catalog.pg_settings"
-        " WHERE name OPERATOR(pg_catalog.=) 'wal_block_size'"
-        " OR name OPERATOR(pg_catalog.=) 'wal_segment_size'"
-    )
-    sizes = {_text(name): size for name, size in rows}
-    # Pages begin with a header, that of a segment's first page is longer (xlog_internal.h).
-    if end % sizes["wal_segment_size"] == 0:
-        return LSN(end + 40)
-    return LSN(end + 24) if end % sizes["wal_block_size"] == 0 else LSN(end)
 
 
 # -- refusals
