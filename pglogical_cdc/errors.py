@@ -13,6 +13,7 @@
     ├── RecordFormatError             a record that is read back: it is not of the format
     ├── SourceError                   the server
     │   ├── ConnectionLostError       (retryable)
+    │   │   └── SilentServerError     (retryable)
     │   ├── SlotInUseError            (retryable)
     │   ├── SlotNotFoundError
     │   ├── SlotInvalidatedError
@@ -47,6 +48,7 @@ __all__ = (
     "RecordFormatError",
     "SourceError",
     "ConnectionLostError",
+    "SilentServerError",
     "SlotInUseError",
     "SlotNotFoundError",
     "SlotInvalidatedError",
@@ -180,6 +182,10 @@ class ConnectionLostError(SourceError):
     """The connection broke, or the server shut down. Nothing unacknowledged is lost."""
 
     retryable = True
+
+
+class SilentServerError(ConnectionLostError):
+    """The server gave no sign of life for as long as it would wait for one of ours."""
 
 
 class SlotInUseError(SourceError):

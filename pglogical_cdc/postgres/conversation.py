@@ -25,7 +25,7 @@ from psycopg.sql import SQL, Composed
 from pglogical_cdc._attrs import record
 from pglogical_cdc.postgres.flavour import AnyConnection, Flavour, Stopped
 
-__all__ = ("Conversation", "Field", "Rows", "Verbatim", "exchange", "execute")
+__all__ = ("Conversation", "Field", "NoAnswer", "Rows", "Verbatim", "exchange", "execute")
 
 T = TypeVar("T")
 
@@ -195,8 +195,12 @@ def _cancel_blocking(cancel: PGcancel) -> None:
         cancel.cancel()
 
 
-def _silent(patience: float | None) -> psycopg.OperationalError:
-    return psycopg.OperationalError(f"no answer of the server within {patience:g} s")
+class NoAnswer(psycopg.OperationalError):
+    """The server did not answer in time."""
+
+
+def _silent(patience: float | None) -> NoAnswer:
+    return NoAnswer(f"no answer of the server within {patience:g} s")
 
 
 def _fields(result: PGresult) -> Rows:

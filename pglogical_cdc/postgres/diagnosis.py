@@ -18,12 +18,14 @@ from pglogical_cdc.errors import (
     ConnectionLostError,
     DecodingFailedError,
     PublicationNotFoundError,
+    SilentServerError,
     SlotInUseError,
     SlotInvalidatedError,
     SlotNotFoundError,
     SourceError,
 )
 from pglogical_cdc.lsn import LSN
+from pglogical_cdc.postgres.conversation import NoAnswer
 
 __all__ = ("diagnose", "diagnose_connect", "publication_warning")
 
@@ -48,6 +50,8 @@ def diagnose_connect(error: psycopg.OperationalError) -> CdcError:
     not recognise counts as retryable. Of several hosts one that may be better later is enough.
     """
     text = str(error).strip()
+    if isinstance(error, NoAnswer):
+        return SilentServerError(f"cannot connect: {text}")
     attempts = [line for line in text.splitlines() if line.startswith("- host:")] or [text]
     if all(map(_REFUSED.search, attempts)):
         return ConfigurationError(
@@ -72,6 +76,8 @@ def diagnose(
     code = error.sqlstate
     text = _text(error)
     function = (diag.source_function or "").lower()
+    if isinstance(error, NoAnswer):
+        return SilentServerError(f"the connection was lost: {text}", slot=slot)
     if code is None or code.startswith(("08", "53")) or code in _GONE:
         return ConnectionLostError(f"the connection was lost: {text}", sqlstate=code, slot=slot)
     if code == "55006":

@@ -9,7 +9,7 @@ from typing import Final
 import psycopg
 from attrs import evolve
 
-from pglogical_cdc.errors import CdcError, ConnectionLostError, SlotInUseError, UnknownRelationError
+from pglogical_cdc.errors import CdcError, SilentServerError, SlotInUseError, UnknownRelationError
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.offsets import Offset
 from pglogical_cdc.postgres import (
@@ -73,6 +73,8 @@ class Link:
         self._opened: Opened | None = None
         self._retries = Retries(settings.reconnect)
         self._silence = Silence(_LONGEST_PATIENCE)
+        self._silences = 0
+        """How often in a row the server gave no sign of life."""
         self._mark: tuple[object, ...] = ()
         self._evicted = False
         self._promotion_at = 0.0
@@ -124,6 +126,7 @@ class Link:
         session = self.session
         assert session is not None
         self.note_progress(session)
+        self._silences += isinstance(error, SilentServerError)
         delay: float | None
         if isinstance(error, UnknownRelationError) and self._evicted:
             # It was given up too early, and a new stream describes it anew.
@@ -184,11 +187,11 @@ class Link:
     def _patience(self) -> float:
         """Seconds for a sign of life: as long as the server waits for one of ours.
 
-        More after failures in a row: it may have been busy, and would be as busy the next time.
+        More if it has given none before: it may be busy, and would be as busy the next time.
         """
         theirs = 0.0 if self._opened is None else self._opened.server.wal_sender_timeout
         patience: float = min(theirs or _LONGEST_PATIENCE, _LONGEST_PATIENCE)
-        return patience * (1 << min(self._retries.failures, 3))
+        return patience * (1 << min(self._silences, 3))
 
     async def _connect(self, known: Offset | None) -> None:
         settings = self._settings
@@ -262,6 +265,7 @@ class Link:
         if mark != self._mark:
             self._mark = mark
             self._retries.progressed()
+            self._silences = 0
             self._silence.patience = self._patience
 
     def heard(self, session: Session) -> None:
@@ -284,7 +288,7 @@ class Link:
             silence.ask(now)
             rest = silence.seconds(now)
         if rest < 0:
-            raise ConnectionLostError(
+            raise SilentServerError(
                 f"the server has been silent for {silence.patience:g} s, and did not answer when "
                 "it was asked for a reply",
                 slot=self._settings.slot,

@@ -28,6 +28,8 @@ from pglogical_cdc.postgres import (
     Server,
     Slot,
     connect,
+    create_slot,
+    describe_slot,
     diagnose,
     exchange,
     identify,
@@ -131,16 +133,21 @@ async def open_connection(
                 may_be_empty=settings.messages,
             )
         )
+        name = settings.slot
+        if (
+            create
+            and await exchange(connection, describe_slot(name, server), flavour, patience) is None
+        ):
+            # Without patience: it waits for transactions, be they as long as they like.
+            made = create_slot(
+                name, server, temporary=settings.temporary, failover=settings.failover
+            )
+            await exchange(connection, made, flavour)
         slot = await exchange(
             connection,
-            usable_slot(
-                settings.slot,
-                server,
-                create=create,
-                temporary=settings.temporary,
-                failover=settings.failover,
-            ),
+            usable_slot(name, server, failover=settings.failover),
             flavour,
+            patience,
         )
         if known is not None:
             known = _on_slot(known, slot, settings.on_offset_mismatch)

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.pg, pytest.mark.fault(31)]
 
 _ROOT: Final = Path(__file__).parents[2]
 
-_PYTHONS_END: Final = 0.3
+_PYTHONS_END: Final = 0.6
 """Seconds that the interpreter itself may take to end, on a busy machine."""
 
 _STATES: Final = ("connecting", "creating", "waiting", "body", "backlog", "retrying", "black hole")
