@@ -23,6 +23,9 @@ __all__ = ()
 _DEFAULT: Final = "14,15,16,17,18"
 _OPTIONAL: Final = {"slow", "conformance"}
 """Markers of tests that an option of the same name chooses."""
+_NEWEST_ONLY: Final = {"replication", "pipeline", "offsets"}
+"""Folders whose tests need all versions only in a run of the slow tests: what the versions differ
+in is tested in the folders of the protocol, of the server and of the whole."""
 _COMPARED: Final = "compared with Debezium"
 
 
@@ -61,7 +64,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen = {name for name in _OPTIONAL if config.getoption(f"--{name}")}
-    dropped = {item for item in items if _is_out(item, chosen)}
+    newest = None if config.getoption("--slow") else _newest(config)
+    dropped = {item for item in items if _is_out(item, chosen) or _is_older(item, newest)}
     if dropped:
         config.hook.pytest_deselected(items=list(dropped))
         items[:] = [item for item in items if item not in dropped]
@@ -74,6 +78,21 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def _newest(config: pytest.Config) -> str:
+    return max(_chosen(config), key=lambda choice: 99 if choice == EMBEDDED else int(choice))
+
+
+def _is_older(item: pytest.Item, newest: str | None) -> bool:
+    if newest is None or not isinstance(item, pytest.Function):
+        return False
+    if item.get_closest_marker("pg") is None:
+        return False
+    folder = item.path.parent.name
+    if folder not in _NEWEST_ONLY and item.get_closest_marker("newest") is None:
+        return False
+    return item.callspec.params["server_choice"] != newest
 
 
 def _is_out(item: pytest.Item, chosen: set[str]) -> bool:

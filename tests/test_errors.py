@@ -33,6 +33,7 @@ def test_retryable_is_what_passes_by_itself() -> None:
     retryable = {each for each in _CLASSES if each.retryable}
     assert retryable == {
         errors.ConnectionLostError,
+        errors.SilentServerError,
         errors.SlotInUseError,
         errors.SinkUnavailableError,
     }

@@ -1,8 +1,9 @@
 """Versions and servers of the tests of this folder.
 
-A test that needs a server runs on PostgreSQL 15 and 18, or on those that its marker ``versions``
-names: without ``--slow`` on the newest of them. Where ``--pg`` chooses none of them, it runs on
-those that are chosen.
+A test that needs a server runs if ``--slow`` is given, or a path of this folder: all of them take
+minutes. It runs on PostgreSQL 15 and 18, or on those that its marker ``versions`` names, without
+``--slow`` on the newest of them. Where ``--pg`` chooses none of them, it runs on those that are
+chosen.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ _VERSIONS: Final = (15, 18)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen = {choice.strip() for choice in str(config.getoption("--pg")).split(",")}
     slow = bool(config.getoption("--slow"))
-    dropped = {item for item in items if _is_here(item) and _is_out(item, chosen, slow)}
+    asked = slow or any("faults" in argument for argument in config.args)
+    dropped = {item for item in items if _is_here(item) and _is_out(item, chosen, asked, slow)}
     if dropped:
         config.hook.pytest_deselected(items=list(dropped))
         items[:] = [item for item in items if item not in dropped]
@@ -35,9 +37,11 @@ def _is_here(item: pytest.Item) -> bool:
     return item.path.is_relative_to(Path(__file__).parent)
 
 
-def _is_out(item: pytest.Item, chosen: set[str], slow: bool) -> bool:
+def _is_out(item: pytest.Item, chosen: set[str], asked: bool, slow: bool) -> bool:
     if not isinstance(item, pytest.Function) or item.get_closest_marker("pg") is None:
         return False
+    if not asked:
+        return True
     marker = item.get_closest_marker("versions")
     named = [str(version) for version in (_VERSIONS if marker is None else marker.args)]
     wanted = [version for version in named if version in chosen]

@@ -48,6 +48,7 @@ def test_ctrl_c(database: Database, slot_name: str, kind: str, left: list[int]) 
 
 
 @pytest.mark.pg
+@pytest.mark.newest
 def test_storm_of_signals_loses_nothing(database: Database, slot_name: str) -> None:
     make_slot(database, slot_name)
     for number in range(400):

@@ -18,6 +18,7 @@ def _patience(database: Database, text: str) -> None:
 
 
 @pytest.mark.pg
+@pytest.mark.newest
 def test_body_of_five_times_the_timeout_keeps_its_connection(
     database: Database, slot_name: str
 ) -> None:
@@ -42,6 +43,7 @@ def test_body_of_five_times_the_timeout_keeps_its_connection(
 
 
 @pytest.mark.pg
+@pytest.mark.newest
 def test_reading_slower_than_the_backlog_keeps_the_connection(
     database: Database, slot_name: str
 ) -> None:
