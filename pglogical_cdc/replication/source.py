@@ -209,11 +209,12 @@ class Source:
                 if changes or not messages or session.ended or session.undescribed is not None:
                     break
                 if at_commit and session.delivered_transactions != transactions:
-                    self._committed = True
                     break
                 changes.extend(session.take(messages.popleft()))
             if changes:
                 change = self._give()
+            elif at_commit:
+                self._committed = session.delivered_transactions != transactions
         except CdcError as error:
             self._failure = error
         self._interrupted = False

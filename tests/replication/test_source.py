@@ -27,6 +27,7 @@ from pglogical_cdc.errors import (
 from pglogical_cdc.events import Change, SchemaChange
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres import run
+from pglogical_cdc.protocol import PrimaryKeepalive, parse_walsender_message
 from pglogical_cdc.replication.backoff import Backoff
 from pglogical_cdc.replication.reader import ReplicationReader
 from pglogical_cdc.replication.settings import ReaderEvent
@@ -770,3 +771,23 @@ def test_closing_while_another_thread_reads_ends_that(database: Database, slot_n
         made.stop()
         thread.join(3)
     assert all(isinstance(error, ConfigurationError) for error in raised)
+
+
+def test_commit_that_is_the_last_of_what_is_here_ends_its_transaction(
+    database: Database, slot_name: str
+) -> None:
+    make_slot(database, slot_name)
+    with reader(database, slot_name, ack="manual") as made:
+        for number in range(5):
+            database.execute("INSERT INTO t VALUES (%s)", [number])
+            change = made.poll(10)
+            assert keys([] if change is None else [change]) == [number]
+            stream = made._source.link.stream
+            assert stream is not None
+            # Its Commit has come, and nothing comes after it, not even a keepalive.
+            wait_until(lambda: stream.receive() or bool(stream.messages))  # noqa: B023
+            while isinstance(parse_walsender_message(stream.messages[-1]), PrimaryKeepalive):
+                stream.messages.pop()
+            began = time.monotonic()
+            assert made.poll(20) is None
+            assert time.monotonic() - began < 10
