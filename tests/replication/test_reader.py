@@ -780,7 +780,7 @@ def test_backlog_lets_other_tasks_have_their_turn(database: Database, slot_name:
                     count += 1
                     if count == 39000:
                         break
-            assert turns.count > 20
+            assert turns.count > 5  # one or two, if it did not give way
             assert turns.longest < 0.1
             # The same where the backlog was delivered before, and gives nothing.
             made._source._interrupted = True
@@ -793,7 +793,7 @@ def test_backlog_lets_other_tasks_have_their_turn(database: Database, slot_name:
                     pass
             assert change.position.ordinal == 39001
             assert made.stats.reconnects == 1
-            assert turns.count > 20
+            assert turns.count > 5  # one or two, if it did not give way
             assert turns.longest < 0.06
         async with areader(database, slot_name, until="now") as made, Turns() as turns:
             assert sum([len(batch) async for batch in made.batches()]) == 40000
