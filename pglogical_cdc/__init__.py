@@ -16,6 +16,7 @@ from pglogical_cdc.errors import (
     DecodingFailedError,
     MessageTooLargeError,
     OffsetStoreError,
+    OffsetStoreUnavailableError,
     ProtocolError,
     PublicationNotFoundError,
     RecordFormatError,
@@ -197,6 +198,7 @@ __all__ = (
     "DecodingFailedError",
     "SnapshotError",
     "OffsetStoreError",
+    "OffsetStoreUnavailableError",
     "SinkError",
     "SinkUnavailableError",
 )

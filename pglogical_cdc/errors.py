@@ -24,6 +24,7 @@
     │   ├── DecodingFailedError
     │   └── SnapshotError
     ├── OffsetStoreError              the store of positions
+    │   └── OffsetStoreUnavailableError   (retryable)
     └── SinkError                     the destination
         └── SinkUnavailableError      (retryable)
 
@@ -59,6 +60,7 @@ __all__ = (
     "DecodingFailedError",
     "SnapshotError",
     "OffsetStoreError",
+    "OffsetStoreUnavailableError",
     "SinkError",
     "SinkUnavailableError",
 )
@@ -244,6 +246,16 @@ class SnapshotError(SourceError):
 
 class OffsetStoreError(CdcError):
     """A stored position cannot be read or written."""
+
+
+class OffsetStoreUnavailableError(OffsetStoreError):
+    """The store cannot be reached, or cannot keep anything safe, at the moment.
+
+    A store of your own raises it for what passes by itself: the reader tries again, as its
+    ``reconnect`` says, and confirms nothing meanwhile.
+    """
+
+    retryable = True
 
 
 class SinkError(CdcError):

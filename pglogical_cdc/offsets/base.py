@@ -103,7 +103,7 @@ class OffsetStore(Protocol):
 
         Raises:
             ConfigurationError: `key` is not the slot of `offset`.
-            OffsetStoreError: it is not durable.
+            OffsetStoreError: it is not durable; `OffsetStoreUnavailableError` if it may be later.
         """
         ...
 
@@ -128,6 +128,6 @@ class AsyncOffsetStore(Protocol):
 
         Raises:
             ConfigurationError: `key` is not the slot of `offset`.
-            OffsetStoreError: it is not durable.
+            OffsetStoreError: it is not durable; `OffsetStoreUnavailableError` if it may be later.
         """
         ...

@@ -11,10 +11,16 @@ from psycopg import sql
 from psycopg.errors import Diagnostic
 from typing_extensions import Self
 
-from pglogical_cdc.errors import OffsetStoreError
+from pglogical_cdc.errors import OffsetStoreError, OffsetStoreUnavailableError
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.offsets.base import Offset, check_key
-from pglogical_cdc.postgres import parameters, qualified_name, quote_identifier, slot_name
+from pglogical_cdc.postgres import (
+    diagnose_connect,
+    parameters,
+    qualified_name,
+    quote_identifier,
+    slot_name,
+)
 
 __all__ = ("PostgresOffsets",)
 
@@ -105,8 +111,8 @@ class PostgresOffsets:
 
         Raises:
             ConfigurationError: `key` is no name of a slot.
-            OffsetStoreError: the database cannot be reached or does not answer, the table cannot be
-                made or read, or the row is no offset.
+            OffsetStoreUnavailableError: the database cannot be reached or does not answer.
+            OffsetStoreError: the table cannot be made or read, or the row is no offset.
         """
         slot_name(key)
         what = f"read the offset of slot {key!r}"
@@ -128,6 +134,7 @@ class PostgresOffsets:
 
         Raises:
             ConfigurationError: `key` is not the slot of `offset`.
+            OffsetStoreUnavailableError: the database cannot be reached or does not answer.
             OffsetStoreError: it may not be committed, or not be safe.
         """
         check_key(key, offset)
@@ -238,7 +245,8 @@ class PostgresOffsets:
                 "; the role needs SELECT, INSERT and UPDATE on the table, USAGE on its schema and, "
                 "if the table is not there yet, CREATE on the schema"
             )
-        return OffsetStoreError(f"cannot {what} in {self._table}: {_reason(error)}{hint}")
+        kind = OffsetStoreUnavailableError if _passes(error) else OffsetStoreError
+        return kind(f"cannot {what} in {self._table}: {_reason(error)}{hint}")
 
 
 def _is_lost(error: psycopg.Error) -> bool:
@@ -246,6 +254,13 @@ def _is_lost(error: psycopg.Error) -> bool:
     if code is None:
         return isinstance(error, psycopg.OperationalError)
     return code.startswith("08") or code in _LOST
+
+
+def _passes(error: psycopg.Error) -> bool:
+    """Tell whether the same can succeed later without anybody changing anything."""
+    if error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+        return diagnose_connect(error).retryable
+    return _is_lost(error) or (error.sqlstate or "").startswith("53")
 
 
 def _reason(error: psycopg.Error) -> str:

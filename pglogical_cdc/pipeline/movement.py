@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeAlias
 
@@ -53,7 +54,7 @@ class Reader(Protocol):
         ...
 
 
-class Movement:
+class Movement(ABC):
     """What both pipelines do; how to call the reader and the sink is theirs to say."""
 
     def __init__(
@@ -104,20 +105,25 @@ class Movement:
         """End the run after what has been read is durable; from any thread or signal handler."""
         self._reader.stop()
 
+    @abstractmethod
     async def _poll(self, timeout: float | None) -> Change | None:
-        raise NotImplementedError
+        """Ask the reader for the next change."""
 
+    @abstractmethod
     async def _write_to_sink(self, items: Sequence[Record | Change]) -> None:
-        raise NotImplementedError
+        """Have the sink accept items."""
 
+    @abstractmethod
     async def _flush_sink(self) -> None:
-        raise NotImplementedError
+        """Have the sink make everything durable that it has accepted."""
 
+    @abstractmethod
     async def _close_sink(self) -> None:
-        raise NotImplementedError
+        """Have the sink release what it holds."""
 
+    @abstractmethod
     async def _close_reader(self) -> None:
-        raise NotImplementedError
+        """Close the reader."""
 
     async def _run(self) -> None:
         if self._ran:

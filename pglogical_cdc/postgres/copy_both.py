@@ -114,10 +114,12 @@ class CopyBoth:
         with self._lock:
             try:
                 for _ in range(_ROUNDS):
-                    self._pgconn.consume_input()
                     if self._ended:
+                        if self._pgconn.is_busy():
+                            self._pgconn.consume_input()
                         self._raise_end()
                         break
+                    self._pgconn.consume_input()
                     size, data = get_copy_data(1)
                     if size == 0:
                         break

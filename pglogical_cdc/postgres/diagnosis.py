@@ -55,10 +55,10 @@ def diagnose_connect(error: psycopg.OperationalError) -> CdcError:
     attempts = [line for line in text.splitlines() if line.startswith("- host:")] or [text]
     if all(map(_REFUSED.search, attempts)):
         return ConfigurationError(
-            f"the server refused the connection: {text} (the role needs LOGIN and REPLICATION, on "
-            "RDS and Aurora membership of rds_replication)"
+            f"the server refused the connection: {_one_line(text)} (the role needs LOGIN and "
+            "REPLICATION, on RDS and Aurora membership of rds_replication)"
         )
-    return ConnectionLostError(f"cannot connect: {text}")
+    return ConnectionLostError(f"cannot connect: {_one_line(text)}")
 
 
 def diagnose(
@@ -137,7 +137,12 @@ def _text(error: psycopg.Error) -> str:
     if code.startswith(("22", "23")):
         # Data exceptions and integrity violations name the value in their primary message too.
         return f"{type(error).__name__} while it evaluated a value"
-    return error.diag.message_primary or str(error).strip()
+    return error.diag.message_primary or _one_line(str(error))
+
+
+def _one_line(text: str) -> str:
+    # libpq breaks its messages into lines, and a log has one for each event.
+    return " ".join(map(str.strip, text.strip().splitlines()))
 
 
 def publication_warning(diag: Diagnostic) -> bool:

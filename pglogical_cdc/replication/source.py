@@ -272,14 +272,13 @@ class Source:
         """A signal came while something was half done: have it all come again."""
         if self.link.stream is None:
             return
-        error = ConnectionLostError(
-            "reading was interrupted in the middle of a message; open a new reader, which "
-            "goes on after the last acknowledged transaction",
-            slot=self.settings.slot,
-        )
+        what = "reading was interrupted in the middle of a message"
         if self.settings.reconnect is None:
-            raise error
-        self.link.drop(error)
+            raise ConnectionLostError(
+                f"{what}; open a new reader, which goes on after the last acknowledged transaction",
+                slot=self.settings.slot,
+            )
+        self.link.drop(ConnectionLostError(what, slot=self.settings.slot))
 
     async def _give_way(self) -> None:
         self._turn_changes = _TURN_CHANGES

@@ -20,6 +20,8 @@ from pglogical_cdc import (
     FileOffsets,
     Offset,
     OffsetStoreError,
+    OffsetStoreUnavailableError,
+    PostgresOffsets,
     SystemMismatchError,
     TimelineDivergedError,
 )
@@ -427,3 +429,46 @@ def test_a_slot_behind_its_store_is_healthy(
         verdict = ledger.verdict(load.expected())
         assert verdict.redelivered <= 1
     tally(f"a slot behind its store, {flavour}", 1, verdict)
+
+
+@pytest.mark.pg
+@pytest.mark.fault(25)
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_store_that_is_away_for_a_while_is_waited_for(
+    database: Database,
+    private_server: Server,
+    slot_name: str,
+    flavour: Flavour,
+    tally: Callable[..., None],
+) -> None:
+    """Its database restarts: nothing is confirmed meanwhile, and the reader goes on."""
+    create_tables(database.dsn, publication="pub")
+    database.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [slot_name])
+    store = private_server.embedded
+    ledger = Ledger()
+    with (
+        PostgresOffsets(private_server.dsn()) as offsets,
+        Load(database.dsn, rate=100) as load,
+        Consumer(flavour, database.dsn, slot_name, ledger, offsets=offsets) as consumer,
+    ):
+        load.wait_for(20)
+        store.stop("immediate")
+        wait_until(lambda: consumer.events[-1].state in ("retrying", "connecting"))
+        errors = [event.error for event in consumer.events if event.state == "retrying"]
+        assert isinstance(errors[-1], OffsetStoreUnavailableError)
+        before = confirmed(database, slot_name)
+        load.wait_for(20)
+        assert confirmed(database, slot_name) == before
+        store.start()
+        consumer.finish(load.stop())
+        stored = offsets.load(slot_name)
+        assert stored is not None
+        assert before < confirmed(database, slot_name) <= stored.position
+        tally("store away for a while", 1, ledger.verdict(load.expected()))
+        # What does not pass by itself is not waited for.
+        with (
+            PostgresOffsets(private_server.dsn(), table="nowhere.offsets") as wrong,
+            pytest.raises(OffsetStoreError) as caught,
+        ):
+            wrong.load(slot_name)
+        assert not caught.value.retryable
