@@ -163,7 +163,10 @@ class CopyBoth:
             pq.ExecStatus.FATAL_ERROR,
             pq.ExecStatus.BAD_RESPONSE,
         ):
-            raise error_from_result(result, encoding="utf-8")
+            # Kept, because it is to be had once only, and must not look like an end later.
+            error = error_from_result(result, encoding="utf-8")
+            self._error = self._error or error
+            raise error
         raise CopyBothEnded
 
     def send(self, data: bytes) -> None:

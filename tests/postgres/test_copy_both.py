@@ -119,6 +119,10 @@ def test_terminated_stream_is_an_error(
     database.execute("SELECT pg_terminate_backend(%s)", [active_pid(database, slot_name)])
     with pytest.raises(psycopg.OperationalError):
         _read_to_the_end(stream)
+    for _ in range(3):  # and stays one, and is no clean end
+        stream.fill()
+        with pytest.raises(psycopg.OperationalError):
+            stream.read()
 
 
 def test_what_came_before_an_error_is_good(
