@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Protocol, cast, overload
 
 from pglogical_cdc.errors import ConfigurationError
@@ -127,11 +127,11 @@ class AsyncPipeline(Movement):
         """
         await self._run()
 
-    async def _poll(self, timeout: float | None) -> Change | None:
-        return await self._source.poll(timeout)
+    def _poll(self, timeout: float | None) -> Awaitable[Change | None]:
+        return self._source.poll(timeout)
 
-    async def _write_to_sink(self, items: Sequence[Record | Change]) -> None:
-        await self._sink.write(items)
+    def _write_to_sink(self, items: Sequence[Record | Change]) -> Awaitable[None]:
+        return self._sink.write(items)
 
     async def _flush_sink(self) -> None:
         await self._sink.flush()

@@ -131,10 +131,10 @@ class Pipeline(Movement):
         """
         run(self._run())
 
-    async def _poll(self, timeout: float | None) -> Change | None:
+    def _poll(self, timeout: float | None) -> Change | None:
         return self._source.poll(timeout)
 
-    async def _write_to_sink(self, items: Sequence[Record | Change]) -> None:
+    def _write_to_sink(self, items: Sequence[Record | Change]) -> None:
         self._sink.write(items)
 
     async def _flush_sink(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol, TypeAlias
 
 from pglogical_cdc.errors import ConfigurationError
@@ -105,13 +105,15 @@ class Movement(ABC):
         """End the run after what has been read is durable; from any thread or signal handler."""
         self._reader.stop()
 
-    @abstractmethod
-    async def _poll(self, timeout: float | None) -> Change | None:
-        """Ask the reader for the next change."""
+    # These two are called for each change, where a coroutine costs something.
 
     @abstractmethod
-    async def _write_to_sink(self, items: Sequence[Record | Change]) -> None:
-        """Have the sink accept items."""
+    def _poll(self, timeout: float | None) -> Change | Awaitable[Change | None] | None:
+        """Ask the reader for the next change; return it, or what has to be awaited for it."""
+
+    @abstractmethod
+    def _write_to_sink(self, items: Sequence[Record | Change]) -> Awaitable[None] | None:
+        """Have the sink accept items; return what has to be awaited for it, if anything has."""
 
     @abstractmethod
     async def _flush_sink(self) -> None:
@@ -155,14 +157,19 @@ class Movement(ABC):
             self._next_heartbeat = time.monotonic() + self._heartbeat_interval
         timeout: float | None = 0.0
         while True:
-            change = await self._poll(timeout)
+            found = self._poll(timeout)
+            change = found if found is None or isinstance(found, Change) else await found
             timeout = 0.0
-            if change is not None:
-                self._take(change)
-                await self._flush_if_due()
-            elif self._end_transaction():
-                # That is why nothing came; more may be waiting.
-                await self._flush_if_due()
+            if change is not None or self._end_transaction():
+                # At its end nothing comes, though more may be waiting.
+                if change is not None:
+                    self._take(change)
+                if self._made and (writing := self._write()) is not None:
+                    await writing
+                if self._is_due():
+                    await self._flush()
+                if self._heartbeat_interval is not None:
+                    await self._beat()
             elif reader.ended:
                 await self._flush()
                 return
@@ -221,25 +228,21 @@ class Movement(ABC):
 
     # -- records
 
-    async def _write(self) -> None:
-        if self._made:
-            made, self._made = self._made, []
-            await self._write_to_sink(made)
-            self._unflushed += len(made)
+    def _write(self) -> Awaitable[None] | None:
+        made, self._made = self._made, []
+        self._unflushed += len(made)
+        return self._write_to_sink(made)
 
-    async def _flush_if_due(self) -> None:
-        await self._write()
+    def _is_due(self) -> bool:
+        """Tell whether what was written has to be flushed, though more may be waiting."""
+        if self._unflushed >= self._max_batch:
+            return True
         since = self._waiting_since
-        now = time.monotonic()
-        if self._unflushed >= self._max_batch or (
-            since is not None and now - since >= self._flush_interval
-        ):
-            await self._flush()
-        if self._heartbeat_interval is not None and now >= self._next_heartbeat:
-            await self._beat()
+        return since is not None and time.monotonic() - since >= self._flush_interval
 
     async def _flush(self) -> None:
-        await self._write()
+        if self._made and (writing := self._write()) is not None:
+            await writing
         if self._unflushed:
             await self._flush_sink()
             self._unflushed = 0

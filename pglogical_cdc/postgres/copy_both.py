@@ -164,7 +164,9 @@ class CopyBoth:
             pq.ExecStatus.BAD_RESPONSE,
         ):
             # Kept, because it is to be had once only, and must not look like an end later.
-            error = error_from_result(result, encoding="utf-8")
+            error: psycopg.Error = error_from_result(result, encoding="utf-8")
+            if error.sqlstate is None:  # libpq's own: the connection is gone
+                error = psycopg.OperationalError(str(error))
             self._error = self._error or error
             raise error
         raise CopyBothEnded

@@ -181,16 +181,15 @@ class _Reader:
                 "reader to get them again"
             )
 
-    async def _poll(self, timeout: float | None) -> Change | None:
-        """Return the change that `poll` gives; it is not given yet."""
-        hand = self._source.hand
-        self._source.owner.check()
+    def _poll_buffered(self) -> Change | None:
+        """Return the change that `poll` gives if it is here; it is not given yet."""
+        source = self._source
+        hand = source.hand
+        source.owner.check()
         hand.pass_to(_POLL, acknowledges=False)
         hand.release(_POLL)
         change = hand.waiting
-        if change is None:
-            change = await self._source.take(timeout, at_commit=True)
-        return change
+        return source.buffered(at_commit=True) if change is None else change
 
 
 class ReplicationReader(_Reader):
@@ -347,9 +346,11 @@ class ReplicationReader(_Reader):
         Raises:
             CdcError: reading cannot go on.
         """
-        change = run(self._poll(timeout))
+        change = self._poll_buffered()
         if change is None:
-            return None
+            change = run(self._source.next_change(timeout, at_commit=True))
+            if change is None:
+                return None
         self._source.hand.given = 1
         return change
 
@@ -457,8 +458,10 @@ class AsyncReplicationReader(_Reader):
         Raises:
             CdcError: reading cannot go on.
         """
-        change = await self._poll(timeout)
+        change = self._poll_buffered()
         if change is None:
-            return None
+            change = await self._source.next_change(timeout, at_commit=True)
+            if change is None:
+                return None
         self._source.hand.given = 1
         return change
