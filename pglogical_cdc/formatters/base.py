@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from attrs import field
+
 from pglogical_cdc._attrs import record
 from pglogical_cdc.events import Change, Position, Transaction
+from pglogical_cdc.lsn import LSN
 
-__all__ = ("ControlRecord", "Formatter", "Record")
+__all__ = ("ControlRecord", "Formatter", "Record", "place_of")
 
 
 @record
@@ -20,8 +23,16 @@ class Record:
     value: bytes | None
     """None is a tombstone: for a compacted topic, the order to forget the key."""
     headers: Sequence[tuple[str, bytes]] = ()
-    position: Position | None = None
-    """Position of the change that it was made of; None for heartbeats and the like."""
+    _place: tuple[LSN, int] | None = field(default=None, alias="position")
+
+    __match_args__ = ("topic", "key", "value", "headers", "position")
+
+    @property
+    def position(self) -> Position | None:
+        """Position of the change that it was made of; None for heartbeats and the like."""
+        # Few ask for it, and the bare pair, which is equal to it, is made in a third of the time.
+        place = self._place
+        return place if place is None or isinstance(place, Position) else Position(*place)
 
     def __repr__(self) -> str:
         kind = "tombstone" if self.value is None else f"{len(self.value)} bytes"
@@ -35,6 +46,12 @@ class ControlRecord(Record):
     It may come before the record of a row, out of the same change. In a compacted topic its key
     must not be that of a row.
     """
+
+
+def place_of(change: Change) -> tuple[LSN, int]:
+    """Return what a change's position is made of, for `Record`."""
+    transaction = change.transaction
+    return change.position if transaction is None else (transaction.commit_lsn, change.ordinal)
 
 
 @runtime_checkable

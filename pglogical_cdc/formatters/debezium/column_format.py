@@ -26,6 +26,7 @@ from pglogical_cdc.formatters.wire.arrays import dimensions
 from pglogical_cdc.formatters.wire.binary import base64_json
 from pglogical_cdc.formatters.wire.convert import Convert
 from pglogical_cdc.formatters.wire.json_text import json_text
+from pglogical_cdc.formatters.wire.usual_form import UsualForm
 from pglogical_cdc.formatters.wire.wire_type import WireType, resolve_type
 
 __all__ = ("ColumnFormat", "Deviation", "column_format")
@@ -42,6 +43,8 @@ class ColumnFormat(NamedTuple):
     position: int
     """Index in ``relation.columns``."""
     convert: Convert | None
+    form: UsualForm | None
+    """What is written of most values without asking `convert`."""
     null: bytes
     not_sent: bytes | None
     """For a column outside a key image; None leaves the member out."""
@@ -126,6 +129,7 @@ def column_format(
     return ColumnFormat(
         position=position,
         convert=convert,
+        form=rule.form if convert is rule.convert else None,
         null=null,
         not_sent=not_sent,
         failed=failed,

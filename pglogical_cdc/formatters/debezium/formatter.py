@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, TypeAlias, get_args
 
 from pglogical_cdc.clock import time_ns
 from pglogical_cdc.errors import ConfigurationError
@@ -22,7 +22,8 @@ from pglogical_cdc.events import (
     Truncate,
     Update,
 )
-from pglogical_cdc.formatters.base import Record
+from pglogical_cdc.formatters.base import Record, place_of
+from pglogical_cdc.formatters.debezium.event_frame import EventFrame
 from pglogical_cdc.formatters.debezium.names import AdjustmentMode
 from pglogical_cdc.formatters.debezium.options import (
     DecimalMode,
@@ -48,9 +49,6 @@ from pglogical_cdc.name_patterns import NamePatterns
 __all__ = ("DebeziumFormatter",)
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]
-
-_NO_TRANSACTION: Final = b',"transaction":null'
-_OPERATIONS: Final = {op: b',"op":"%b","ts_ms":' % op.encode() for op in "rcudt"}
 
 
 class DebeziumFormatter:
@@ -246,6 +244,7 @@ class DebeziumFormatter:
         self._metadata = provide_transaction_metadata
         self._order = self._new_order(None)
         self._tables: dict[int, TableFormat] = {}
+        self._frame: EventFrame | None = None
         self._sources = Sources(
             topic_prefix, database, clock, marks_stream=replace_null_with_default or faithful
         )
@@ -395,8 +394,7 @@ class DebeziumFormatter:
         records = self._data(change, table, "d", key, before, None, headers)
         if not self._tombstones:
             return records
-        key = table.key_record(key, before)
-        return (*records, Record(table.topic, key, None, headers, change.position))
+        return (*records, Record(table.topic, key, None, headers, place_of(change)))
 
     def _truncate(self, change: Truncate) -> Sequence[Record]:
         if "t" in self._skipped:
@@ -415,27 +413,46 @@ class DebeziumFormatter:
         headers: Headers,
     ) -> Sequence[Record]:
         """Return the record of one data change event."""
-        block = self._transaction_block(change, table)
-        now = self._clock()
-        payload = b"".join(
-            (
-                b'{"before":',
-                b"null" if before is None else table.row(before),
-                b',"after":',
-                b"null" if after is None else table.row(after),
-                b',"source":',
-                *self._sources.of(change).parts(table.source, change.wal_start),
-                _NO_TRANSACTION if block is None else b',"transaction":%b' % block.json(),
-                _OPERATIONS[op],
-                b'%d,"ts_us":%d,"ts_ns":%d}' % (now // 1_000_000, now // 1000, now),
-            )
-        )
+        block = self._transaction_block(change, table) if self._metadata else None
+        frame = self._frame
+        transaction = change.transaction
+        if (
+            transaction is None
+            or frame is None
+            or frame.transaction is not transaction
+            or frame.table is not table
+            or frame.op != op
+            or op == "r"
+        ):
+            frame = self._new_frame(change, table, op)
+        tail = frame.after_rows(change.wal_start, block, self._clock())
+        head = ""
         if self._options.schemas:
-            identified = before if after is None else after
-            if identified is not None:
-                key = table.key_record(key, identified)
-            payload = table.value_record(payload, before, after)
-        return (Record(table.topic, key, payload, headers, change.position),)
+            head, tail = table.value_head(before, after), tail + "}"
+        write = table.row_format.write
+        if after is None:
+            tail = f',"after":null{tail}'
+            if before is None:
+                value = f'{head}{{"before":null{tail}'.encode()
+            else:
+                value = write(before.raw, f'{head}{{"before":', tail)
+        elif before is None:
+            value = write(after.raw, f'{head}{{"before":null,"after":', tail)
+        else:
+            value = write(before.raw, f'{head}{{"before":', ',"after":')
+            value += write(after.raw, "", tail)
+        return (Record(table.topic, key, value, headers, place_of(change)),)
+
+    def _new_frame(self, change: RowChange, table: TableFormat, op: str) -> EventFrame:
+        source, frame = self._sources.of(change), self._frame
+        if (
+            frame is None
+            or frame.source is not source
+            or frame.table is not table
+            or frame.op != op
+        ):
+            frame = self._frame = EventFrame(source, table, op)
+        return frame
 
     def _transaction_block(self, change: RowChange, table: TableFormat) -> TransactionBlock | None:
         """Count an event, and return where in its transaction it stands, if that is asked for."""

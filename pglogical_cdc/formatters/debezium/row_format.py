@@ -10,14 +10,34 @@ from pglogical_cdc.absent import UNCHANGED
 from pglogical_cdc.events import RawValue, Relation
 from pglogical_cdc.formatters.debezium.column_format import ColumnFormat
 from pglogical_cdc.formatters.debezium.connect_schema import ConnectSchema
-from pglogical_cdc.formatters.debezium.row_writer import compile_row
 from pglogical_cdc.formatters.wire.binary_form import binary_form_error
 from pglogical_cdc.formatters.wire.json_text import json_string
+from pglogical_cdc.formatters.wire.row_writer import Member, WriteRow, compile_row
+from pglogical_cdc.formatters.wire.usual_form import AS_IT_IS
 
-__all__ = ("Deviations", "RowFormat")
+__all__ = ("Deviations", "RowFormat", "row_members")
 
 Deviations: TypeAlias = "tuple[tuple[int, ConnectSchema], ...]"
 """Index of a column, and the schema that a value of it needs instead of the column's own."""
+
+
+def row_members(columns: Sequence[ColumnFormat]) -> list[Member]:
+    """Return the columns of a row as `compile_row` wants them."""
+    members = []
+    for i, column in enumerate(columns):
+        failed = "failed#(v)" if callable(column.failed) else "failed#"
+        members.append(
+            Member(
+                position=column.position,
+                name=f"{',' if i else '{'}{column.name.decode()}:",
+                form=AS_IT_IS if column.convert is None else column.form,
+                call=f"(convert#(v) or {failed}).decode()",
+                names={"convert#": column.convert, "failed#": column.failed},
+                null=column.null.decode(),
+                not_sent=None if column.not_sent is None else column.not_sent.decode(),
+            )
+        )
+    return members
 
 
 class RowFormat:
@@ -33,12 +53,12 @@ class RowFormat:
     __slots__ = (
         "_deviations",
         "_indexes",
-        "_write",
         "columns",
         "fills",
         "name",
         "optional",
         "relation",
+        "write",
     )
 
     def __init__(
@@ -52,9 +72,13 @@ class RowFormat:
             column.schema.optional and column.schema.default is not None for column in columns
         )
         """Whether NULL may be replaced by a default."""
-        members = [column.name.replace(b"%", b"%%") + b":%b" for column in columns]
-        template = b"{%b}" % b",".join(members)
-        self._write = compile_row(template, self.columns, self._otherwise)
+        self.write: WriteRow = compile_row(
+            row_members(self.columns),
+            end="}" if columns else "{}",
+            other=self._absent,
+            plain=self.plain_payload,
+        )
+        """Writes the JSON object of a row, and what stands around it."""
         self._indexes = {column.field: i for i, column in enumerate(self.columns)}
         self._deviations = [
             (i, column.position, column.deviation)
@@ -68,14 +92,14 @@ class RowFormat:
         Raises:
             ConfigurationError: a value is in the binary form of its type.
         """
-        try:
-            return self._write(raw)
-        except Exception:
-            # A member is left out, or a value is not what it should be.
-            return self.plain_payload(raw)
+        return self.write(raw, "", "")
 
     def plain_payload(self, raw: Sequence[RawValue]) -> bytes:
-        """Return what `payload` does, column by column."""
+        """Return what `payload` does, column by column.
+
+        Raises:
+            ConfigurationError: a value is in the binary form of its type.
+        """
         return b"{%b}" % b",".join(
             [
                 b"%b:%b" % (column.name, value)
@@ -83,6 +107,12 @@ class RowFormat:
                 if value is not None
             ]
         )
+
+    def _absent(self, index: int, value: RawValue) -> str:
+        absent = self._otherwise(index, value)
+        if absent is None:
+            raise LookupError("the member is left out")
+        return absent.decode()
 
     def value(self, field: str, raw: Sequence[RawValue]) -> bytes | None:
         """Return the JSON of one field; None if it is left out, or there is none of that name.

@@ -42,6 +42,7 @@ from pglogical_cdc.formatters.wire.java_text import float4_json, float8_json
 from pglogical_cdc.formatters.wire.json_text import json_string, json_text, object_mapper_text, utf8
 from pglogical_cdc.formatters.wire.numbers import (
     decimal_converter,
+    decimal_form,
     double_json,
     money_converter,
     money_text,
@@ -57,10 +58,17 @@ from pglogical_cdc.formatters.wire.times import (
     faithful_interval_text_json,
     interval_json,
     interval_text_json,
+    iso_form,
     time_converter,
     timestamp_converter,
     timestamptz_converter,
     timetz_json,
+)
+from pglogical_cdc.formatters.wire.usual_form import (
+    BOOLEAN_FORM,
+    QUOTED,
+    TEXT_FORM,
+    UsualForm,
 )
 from pglogical_cdc.formatters.wire.vectors import (
     float_vector_json,
@@ -104,6 +112,8 @@ class TypeRule:
     """What stands for a TOASTed value that was not sent; None: NULL does."""
     otherwise: Otherwise | None = None
     """How a value is written that `convert` has no JSON for and that must not become NULL."""
+    form: UsualForm | None = None
+    """What `convert` makes of most values."""
 
 
 ENUM: Final = "enum"
@@ -172,7 +182,8 @@ def _numeric(modifier: int, options: TypeOptions) -> TypeRule:
     schema = _decimal(scale, (modifier - 4) >> 16 & 0xFFFF)
     convert = decimal_converter(scale, options.decimal_format)
     zero = unscaled_converter(scale, options.decimal_format)(0)
-    return TypeRule(schema, convert, zero, otherwise=otherwise)
+    form = decimal_form(scale) if options.decimal_format == "BASE64" else None
+    return TypeRule(schema, convert, zero, otherwise=otherwise, form=form)
 
 
 def _money(modifier: int, options: TypeOptions) -> TypeRule:
@@ -189,7 +200,7 @@ def _money(modifier: int, options: TypeOptions) -> TypeRule:
 
 def _bits(modifier: int, options: TypeOptions) -> TypeRule:
     if modifier == 1:
-        return TypeRule(BOOLEAN, bool_json, b"false")
+        return TypeRule(BOOLEAN, bool_json, b"false", form=BOOLEAN_FORM)
     return _bit_string(modifier)
 
 
@@ -305,9 +316,14 @@ def _timestamp(modifier: int, options: TypeOptions) -> TypeRule:
 
 
 def _timestamptz(modifier: int, options: TypeOptions) -> TypeRule:
-    convert = timestamptz_converter(modifier if 0 <= modifier <= 6 else 6)
+    precision = modifier if 0 <= modifier <= 6 else 6
     schema = semantic("string", "io.debezium.time.ZonedTimestamp")
-    return TypeRule(schema, convert, b'"1970-01-01T00:00:00Z"')
+    return TypeRule(
+        schema,
+        timestamptz_converter(precision),
+        b'"1970-01-01T00:00:00Z"',
+        form=iso_form(precision, zone=True),
+    )
 
 
 _LONG_INTERVAL: Final = Otherwise(
@@ -360,7 +376,7 @@ def _lost_vector_json(value: bytes) -> bytes | None:
 
 _FIXED: Final[dict[str, TypeRule]] = {
     **{name: TypeRule(schema, None, b"0") for name, schema in INTEGERS.items()},
-    "bool": TypeRule(BOOLEAN, bool_json, b"false"),
+    "bool": TypeRule(BOOLEAN, bool_json, b"false", form=BOOLEAN_FORM),
     "float4": TypeRule(FLOAT, float4_json, b"0.0"),
     "float8": TypeRule(DOUBLE, float8_json, b"0.0"),
     "timetz": TypeRule(
@@ -407,8 +423,8 @@ def scalar_rule(wire_type: WireType, options: TypeOptions) -> TypeRule | None:
             schema = semantic("string", "io.debezium.data.Enum", ("allowed", allowed))
         elif name in _MEANINGS:
             schema = semantic("string", _MEANINGS[name])
-        convert = plain_json if name in _PLAIN else json_string
-        return TypeRule(schema, convert, b'""', _text_placeholder(options))
+        convert, form = (plain_json, QUOTED) if name in _PLAIN else (json_string, TEXT_FORM)
+        return TypeRule(schema, convert, b'""', _text_placeholder(options), form=form)
     made = _MADE.get(name)
     rule = _FIXED.get(name) if made is None else made(wire_type.modifier, options)
     if rule is not None and name == "hstore" and wire_type.is_domain and not options.faithful:

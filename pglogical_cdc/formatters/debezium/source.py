@@ -5,6 +5,7 @@ It is rendered once for each transaction as far as it can be.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Final
 
@@ -14,7 +15,7 @@ from pglogical_cdc.formatters.wire.json_text import json_text
 
 __all__ = ("SOURCE_FIELDS", "SourceBlock", "Sources")
 
-_VERSION: Final = b"3.6.3.Final"
+_VERSION: Final = '"3.6.3.Final"'
 
 SOURCE_FIELDS: Final = tuple(name for name, _ in SOURCE_SCHEMA.fields)
 """The fields of ``source``, in their order."""
@@ -35,10 +36,10 @@ class SourceBlock:
     """
 
     __slots__ = (
-        "_after_lsn",
-        "_before_lsn",
         "_end",
         "_fields",
+        "_head",
+        "_middle",
         "_transaction_id",
         "database",
         "snapshot",
@@ -59,67 +60,67 @@ class SourceBlock:
         self.transaction = transaction
         self.database = database
         self.snapshot = snapshot
-        previous = b"null" if previous_end_lsn is None else b'\\"%d\\"' % previous_end_lsn
-        xid = b"null" if transaction is None else b"%d" % transaction.xid
-        origin = origin_lsn = b"null"
+        xid = origin = origin_lsn = "null"
         if transaction is not None:
+            xid = f"{transaction.xid}"
             if transaction.origin is not None:
-                origin = json_text(transaction.origin)
+                origin = _quoted(transaction.origin)
             if transaction.origin_lsn is not None:
-                origin_lsn = b"%d" % transaction.origin_lsn
-        self._fields = {
-            "version": b'"%b"' % _VERSION,
-            "connector": b'"postgresql"',
-            "name": json_text(name),
-            "ts_ms": b"%d" % (timestamp // 1000),
-            "snapshot": json_text(snapshot) if snapshot != "false" else b"null",
-            "db": json_text(database),
-            "sequence": b'"[%b,\\"' % previous,
-            "ts_us": b"%d" % timestamp,
-            "ts_ns": b"%d" % (timestamp * 1000),
+                origin_lsn = f"{transaction.origin_lsn:d}"
+        fields = self._fields = {
+            "version": _VERSION,
+            "connector": '"postgresql"',
+            "name": _quoted(name),
+            "ts_ms": f"{timestamp // 1000}",
+            "snapshot": _quoted(snapshot) if snapshot != "false" else "null",
+            "db": _quoted(database),
+            "sequence": '"[null,\\"'
+            if previous_end_lsn is None
+            else f'"[\\"{previous_end_lsn:d}\\",\\"',
+            "ts_us": f"{timestamp}",
+            "ts_ns": f"{timestamp * 1000}",
             "txId": xid,
-            "xmin": b"null",
+            "xmin": "null",
             "origin": origin,
             "origin_lsn": origin_lsn,
         }
-        fields = self._fields
-        shown = (
-            {**fields, "snapshot": b'"false"'} if marks_stream and snapshot == "false" else fields
+        shown = '"false"' if marks_stream and snapshot == "false" else fields["snapshot"]
+        self._head = (
+            f'{{"version":{_VERSION},"connector":"postgresql","name":{fields["name"]},'
+            f'"ts_ms":{fields["ts_ms"]},"snapshot":{shown},"db":{fields["db"]},'
+            f'"sequence":{fields["sequence"]}'
         )
-        self._before_lsn = b"{%b" % b",".join(
-            [b'"%b":%b' % (key.encode(), shown[key]) for key in SOURCE_FIELDS[:7]]
-        )
-        self._after_lsn = b'\\"]","ts_us":%b,"ts_ns":%b' % (fields["ts_us"], fields["ts_ns"])
-        self._transaction_id = b',"txId":%b,"lsn":' % xid
-        self._end = b',"xmin":null,"origin":%b,"origin_lsn":%b}' % (origin, origin_lsn)
+        self._middle = f'\\"]","ts_us":{timestamp},"ts_ns":{fields["ts_ns"]}'
+        self._transaction_id = f',"txId":{xid},"lsn":'
+        self._end = f',"xmin":null,"origin":{origin},"origin_lsn":{origin_lsn}}}'
 
-    def parts(self, table: bytes, lsn: int) -> tuple[bytes, ...]:
-        """Return the JSON object in pieces.
+    def json(self, table: str, lsn: int) -> str:
+        """Return the JSON object.
 
         Args:
             table: ``,"schema":"...","table":"..."``.
             lsn: start of the change's message in the WAL.
         """
-        text = b"%d" % lsn
-        return (
-            self._before_lsn,
-            text,
-            self._after_lsn,
-            table,
-            self._transaction_id,
-            text,
-            self._end,
-        )
+        return f"{lsn:d}".join(self.around_lsn(table))
+
+    def around_lsn(self, table: str) -> tuple[str, str, str]:
+        """Return the JSON object in three pieces, with the LSN to be put between them."""
+        return self._head, f"{self._middle}{table}{self._transaction_id}", self._end
 
     def field(self, name: str, schema: str, table: str, lsn: int) -> bytes:
         """Return the JSON of one of `SOURCE_FIELDS`, without its default."""
         if name == "lsn":
             return b"%d" % lsn
         if name == "sequence":
-            return b'%b%d\\"]"' % (self._fields[name], lsn)
+            return b'%b%d\\"]"' % (self._fields[name].encode(), lsn)
         if name == "schema":
             return json_text(schema)
-        return json_text(table) if name == "table" else self._fields[name]
+        return json_text(table) if name == "table" else self._fields[name].encode()
+
+
+@functools.lru_cache(maxsize=64)
+def _quoted(text: str) -> str:
+    return json_text(text).decode()
 
 
 class Sources:

@@ -26,7 +26,7 @@ from pglogical_cdc.formatters.wire.json_text import json_text
 
 __all__ = ("StreamRecords",)
 
-_NO_TABLE: Final = b',"schema":"","table":""'
+_NO_TABLE: Final = ',"schema":"","table":""'
 
 
 class StreamRecords:
@@ -107,7 +107,7 @@ class StreamRecords:
             b'"message":{"prefix":%b,"content":%b}}'
         ) % (
             now // 1_000_000,
-            b"".join(source.parts(_NO_TABLE, change.wal_start)),
+            source.json(_NO_TABLE, change.wal_start).encode(),
             b"null" if block is None else block.json(),
             prefix,
             bytes_json(change.content, self._binary),

@@ -49,9 +49,9 @@ class TableFormat:
         self.topic = topic_name(
             options.prefix, relation.schema, relation.name, delimiter=options.delimiter
         )
-        self.source = b',"schema":%b,"table":%b' % (
-            json_text(relation.schema),
-            json_text(relation.name),
+        self.source = (
+            f',"schema":{json_text(relation.schema).decode()}'
+            f',"table":{json_text(relation.name).decode()}'
         )
         self.collection = f"{relation.schema}.{relation.name}"
         """What Debezium calls the table in transaction metadata."""
@@ -68,7 +68,7 @@ class TableFormat:
         self._has_key = bool(key_parts)
         self.is_skipped = not self._base.columns and not options.types.faithful
         """Whether Debezium skips its rows: they have no columns."""
-        self._heads: dict[Hashable, bytes] = {}
+        self._heads: dict[Hashable, str] = {}
 
     def _rows(self, options: TableOptions) -> RowFormat:
         columns = [
@@ -134,7 +134,7 @@ class TableFormat:
             return written
         return make(evolve(options, replace_null_with_default=filled))
 
-    def head(self, key: Hashable, schema: Callable[[], ConnectSchema]) -> bytes:
+    def head(self, key: Hashable, schema: Callable[[], ConnectSchema]) -> str:
         """Return what stands before a payload: its schema, rendered once.
 
         Args:
@@ -146,27 +146,34 @@ class TableFormat:
             if len(self._heads) >= _HEADS:
                 # Rows that each deviate in other columns would fill the memory.
                 self._heads.clear()
-            head = self._heads[key] = schema().head()
+            head = self._heads[key] = schema().head().decode()
         return head
 
     # -- keys
 
     def key(self, row: Row) -> bytes | None:
-        """Return the JSON object of a row's key; None if the table has no key.
+        """Return the key of a row's records; None if the table has no key.
+
+        That is a JSON object, beside its schema if asked for.
 
         Raises:
             ConfigurationError: a value is in the binary form of its type.
         """
         if not self._has_key:
             return None
-        return self.key_format.payload(row.base.raw)
+        raw = row.base.raw
+        if not self._options.schemas:
+            return self.key_format.write(raw, "", "")
+        deviations = self.key_format.deviations(raw)
+        head = self.head(("key", deviations), lambda: self.key_format.schema(deviations))
+        return self.key_format.write(raw, head, "}")
 
     def row_key(self, row: Row) -> bytes | None:
         """Return the key of a record of a row; None if it may be that of other rows as well."""
         found = self._base.key_positions
         if found is None or set(found) != {each.position for each in self.key_format.columns}:
             return None
-        return self.key_record(self.key(row), row)
+        return self.key(row)
 
     def header_key(self, row: Row) -> bytes:
         """Return the JSON of a row's key as it is in the header of another record."""
@@ -180,38 +187,19 @@ class TableFormat:
                 return not self.plain_keys.is_same(old, new)
         return False
 
-    def key_record(self, key: bytes | None, row: Row) -> bytes | None:
-        """Return the key of a record: a key as `key` made it, beside its schema if asked for."""
-        if key is None or not self._options.schemas:
-            return key
-        deviations = self.key_format.deviations(row.base.raw)
-        head = self.head(("key", deviations), lambda: self.key_format.schema(deviations))
-        return head + key + b"}"
-
     # -- values
-
-    def row(self, row: Row) -> bytes:
-        """Return the JSON object of a row.
-
-        Raises:
-            ConfigurationError: a value is in the binary form of its type.
-        """
-        return self.row_format.payload(row.raw)
 
     def is_same(self, before: Row, after: Row) -> bool:
         """Tell whether two rows are one and the same as far as they are written."""
         return self.plain_rows.is_same(before.raw, after.raw)
 
-    def value_record(self, payload: bytes, before: Row | None, after: Row | None) -> bytes:
-        """Return the value of a record: an envelope, beside its schema if asked for."""
-        if not self._options.schemas:
-            return payload
+    def value_head(self, before: Row | None, after: Row | None) -> str:
+        """Return what stands before an envelope beside its schema."""
         old = None if before is None else self.row_format.deviations(before.raw)
         new = None if after is None else self.row_format.deviations(after.raw)
         # A row that is not there has the schema of the other.
         found = (new or () if old is None else old, old or () if new is None else new)
-        head = self.head(found, lambda: self._envelope(*found))
-        return head + payload + b"}"
+        return self.head(found, lambda: self._envelope(*found))
 
     def _envelope(self, before: Deviations, after: Deviations) -> ConnectSchema:
         rows = self.row_format.schema(before), self.row_format.schema(after)

@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import Relation, Row, RowChange
-from pglogical_cdc.formatters.base import Record
+from pglogical_cdc.formatters.base import Record, place_of
 from pglogical_cdc.formatters.debezium.added_fields import AddedField, read_added_fields
 from pglogical_cdc.formatters.debezium.connect_schema import STRING, ConnectSchema
 from pglogical_cdc.formatters.debezium.formatter import DebeziumFormatter, Headers
@@ -146,6 +146,16 @@ class UnwrappedFormatter(DebeziumFormatter):
         self._drops = drop_fields_header_name or None
         self._drops_from_key = drop_fields_from_key
         self._drops_optional_only = drop_fields_keep_schema_compatible
+        self._is_bare = not (
+            self._mode in _REWRITE
+            or self._fields
+            or self._headers
+            or self._route
+            or self._changed_header
+            or self._unchanged_header
+            or self._options.schemas
+        )
+        """Whether a record has a row and a key, and nothing else."""
 
     def _new_table(self, relation: Relation) -> TableFormat:
         table = super()._new_table(relation)
@@ -182,8 +192,7 @@ class UnwrappedFormatter(DebeziumFormatter):
         # the tombstone but its operation, and says so once more.
         operation = [(added.name, b'"d"') for added in self._headers if added.field == "op"]
         headers = (*records[0].headers, *operation)
-        key = table.key_record(key, before)
-        return (*records, Record(table.topic, key, None, headers, change.position))
+        return (*records, Record(table.topic, key, None, headers, place_of(change)))
 
     # -- events
 
@@ -197,7 +206,11 @@ class UnwrappedFormatter(DebeziumFormatter):
         after: Row | None,
         headers: Headers,
     ) -> Sequence[Record]:
-        event = _Event(change, table, op, before, after, 0, self._transaction_block(change, table))
+        block = self._transaction_block(change, table) if self._metadata else None
+        if self._is_bare and after is not None:
+            value: bytes | None = table.row_format.payload(after.raw)
+            return (Record(table.topic, key, value, headers, place_of(change)),)
+        event = _Event(change, table, op, before, after, 0, block)
         if op == "t":
             return ()
         if self._fields or self._headers:
@@ -220,7 +233,7 @@ class UnwrappedFormatter(DebeziumFormatter):
         identified = before if after is None else after
         if identified is not None:
             key = self._key(event, key, identified, dropped)
-        return (Record(self._topic(event, dropped), key, value, headers, change.position),)
+        return (Record(self._topic(event, dropped), key, value, headers, place_of(change)),)
 
     def _unwrapped(self, event: _Event, dropped: Sequence[str]) -> bytes | None:
         table = event.table
@@ -229,7 +242,7 @@ class UnwrappedFormatter(DebeziumFormatter):
                 return None
             if not self._options.schemas:
                 return b"null"
-            return table.head("no row", table.row_format.schema) + b"null}"
+            return table.head("no row", table.row_format.schema).encode() + b"null}"
         row = event.after if event.op != "d" else event.before
         assert row is not None
         added = self._added(event)
@@ -252,7 +265,7 @@ class UnwrappedFormatter(DebeziumFormatter):
                 *((each.name, each.schema) for each in added),
             ),
         )
-        return head + payload + b"}"
+        return head.encode() + payload + b"}"
 
     def _added(self, event: _Event) -> list[_Field]:
         added: list[_Field] = []
@@ -294,7 +307,7 @@ class UnwrappedFormatter(DebeziumFormatter):
         self, event: _Event, key: bytes | None, row: Row, dropped: Sequence[str]
     ) -> bytes | None:
         if key is None or not self._drops_from_key or not dropped:
-            return event.table.key_record(key, row)
+            return key
         key_format = event.table.filled_keys
         return self._object(key_format, self._kept(_fields(key_format, row.base), dropped))
 

@@ -24,7 +24,7 @@ from pglogical_cdc.events import (
     Truncate,
     Update,
 )
-from pglogical_cdc.formatters.base import ControlRecord, Record
+from pglogical_cdc.formatters.base import ControlRecord, Record, place_of
 from pglogical_cdc.formatters.dms.control import Control, Controls
 from pglogical_cdc.formatters.dms.layout import LAYOUTS, Json, quoted, timestamp
 from pglogical_cdc.formatters.dms.partition import PartitionKey, PartitionKeys
@@ -242,7 +242,7 @@ class DmsFormatter:
         self._brought: tuple[Change | None, Sequence[Control]] = None, ()
         """The last change that has shown a new version of a table, and what that tells."""
         self._kinds: dict[tuple[str, str], str] = {}
-        """What metadata says of a kind of record, by operation and type of the key."""
+        """What metadata says after the time of a kind of record, by operation and type of key."""
 
     @property
     def identifies_rows(self) -> bool:
@@ -266,11 +266,14 @@ class DmsFormatter:
         relation = change.relation
         table = self._known.get(relation.oid)
         is_new = table is None or table.relation is not relation
+        operation = _OPERATIONS.get(change.op)
+        last, controls = self._brought
+        if table is not None and not is_new and operation is not None and change is not last:
+            return (self._data_record(table, change, operation),)
         if table is None or is_new:
             table = self._tables.describe(relation)
             if self._transaction is not None:
                 self._transaction.relation_described(change.transaction)
-        operation = _OPERATIONS.get(change.op)
         data = None if operation is None else self._data_record(table, change, operation)
         # Only now: a change that fails has told nothing.
         self._known[relation.oid] = table
@@ -310,26 +313,27 @@ class DmsFormatter:
         row = change.before if operation == "delete" else change.after
         assert row is not None
         layout = self._layout
-        data = table.data.of(row.raw, null_for_absent=operation == "delete")
+        added = ""
         members = []
         if table.before is not None:
             old = change.before if isinstance(change, Update) else None
             if isinstance(self._before_image, BeforeImageColumns):
-                data += _before_columns(table, old)
+                added = _before_columns(table, old)
             elif isinstance(self._before_image, BeforeImage) and isinstance(change, Update):
-                image = [] if old is None else table.before.of(old.raw)
-                members.append(layout.member(quoted(self._before_image.field_name), image))
+                image = "" if old is None else table.before.write(old.raw, "", "").decode()
+                members.append(layout.object(quoted(self._before_image.field_name), image))
         key_type, key = self._keys.of(table, change)
         metadata = self._metadata(operation, "data", key_type, key, table.name)
         transaction = change.transaction
         if transaction is not None:
-            metadata.append(f'"transaction-id"{layout.colon}{transaction.xid}')
+            metadata += f'{layout.separator}"transaction-id"{layout.colon}{transaction.xid}'
             if self._transaction is not None:
-                metadata += self._transaction.members(transaction, change, layout.colon)
-        value = layout.message(
-            [layout.member('"data"', data), *members, layout.member('"metadata"', metadata)]
-        )
-        return Record(table.topic, key.encode(), value, (), change.position)
+                details = self._transaction.members(transaction, change, layout.colon)
+                metadata += "".join([layout.separator + each for each in details])
+        rest = added + layout.rest([*members, layout.object('"metadata"', metadata)])
+        write = table.data.write_deleted if operation == "delete" else table.data.write
+        value = layout.started(write(row.raw, "", rest))
+        return Record(table.topic, key.encode(), value, (), place_of(change))
 
     # -- control
 
@@ -347,7 +351,7 @@ class DmsFormatter:
             f'"table-name"{layout.colon}{quoted(table)}'
         )
         metadata = self._metadata(operation, "control", "task-id", self._task_id, name)
-        members = [layout.member('"metadata"', metadata)]
+        members = [layout.object('"metadata"', metadata)]
         if self._details:
             members.insert(0, layout.member('"control"', layout.members(body)))
         return ControlRecord(
@@ -360,25 +364,24 @@ class DmsFormatter:
 
     def _metadata(
         self, operation: str, record_type: str, key_type: str, key: str, name: str
-    ) -> list[str]:
-        colon = self._layout.colon
+    ) -> str:
+        """Return the members of ``metadata``, each with a separator before it."""
+        colon, separator = self._layout.colon, self._layout.separator
         kind = self._kinds.get((operation, key_type))
         if kind is None:
-            kind = self._kinds[operation, key_type] = self._layout.separator.join(
-                (
-                    f'"record-type"{colon}"{record_type}"',
-                    f'"operation"{colon}"{operation}"',
-                    f'"partition-key-type"{colon}"{key_type}"',
-                )
+            kind = self._kinds[operation, key_type] = (
+                f'"{separator}"record-type"{colon}"{record_type}"'
+                f'{separator}"operation"{colon}"{operation}"'
+                f'{separator}"partition-key-type"{colon}"{key_type}"'
             )
-        members = [f'"timestamp"{colon}"{timestamp(self._clock() // 1000)}"', kind]
+        now = timestamp(self._clock() // 1000)
+        value = ""
         if self._partition_value and key_type != "schema-table":
-            members.append(f'"partition-key-value"{colon}{quoted(key)}')
-        members.append(name)
-        return members
+            value = f'{separator}"partition-key-value"{colon}{quoted(key)}'
+        return f'{separator}"timestamp"{colon}"{now}{kind}{value}{separator}{name}'
 
 
-def _before_columns(table: Table, old: Row | None) -> list[str]:
+def _before_columns(table: Table, old: Row | None) -> str:
     assert table.before is not None
     raw: Sequence[RawValue] = old.raw if old is not None else [None] * len(table.relation.columns)
-    return table.before.of(raw, null_for_absent=True)
+    return table.before.write_deleted(raw, "", "").decode()

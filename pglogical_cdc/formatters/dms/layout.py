@@ -40,6 +40,7 @@ class Layout:
         """Between a name and its value."""
         self._outer: Final = self._braces(1)
         self._inner: Final = self._braces(2)
+        self._data: Final = f'{self._outer[0]}"data"{self.colon}{{'.encode()
         self.separator: Final = self._inner[1]
         """Between the members of an object that is itself a member of the message."""
 
@@ -60,6 +61,28 @@ class Layout:
             # cJSON starts the line of a first member also where there is none.
             return f"{name}{self.colon}{{{last}"
         return f"{name}{self.colon}{first}{between.join(members)}{last}"
+
+    def object(self, name: str, members: str) -> str:
+        """Return what `member` does, of members that each have a `separator` before them."""
+        # The brace takes the place of the first comma.
+        return f"{name}{self.colon}{{{members[1:]}{self._inner[2]}"
+
+    def started(self, rest: bytes) -> bytes:
+        """Return the message that begins with ``data``.
+
+        Args:
+            rest: its members, each with a `separator` before it, and what `rest` returns.
+        """
+        return self._data + (rest[1:] if rest[:1] == b"," else rest)
+
+    def rest(self, members: Sequence[str]) -> str:
+        """Return what comes in a message after the members of its first member.
+
+        Args:
+            members: the other members of the message.
+        """
+        _, between, last = self._outer
+        return f"{self._inner[2]}{''.join([between + each for each in members])}{last}"
 
     def members(self, content: Mapping[str, Json]) -> list[str]:
         """Return the members of an object that is itself a member of a message."""
@@ -103,12 +126,16 @@ def timestamp(microseconds: int) -> str:
     Args:
         microseconds: since 1970-01-01 UTC.
     """
-    seconds, fraction = divmod(microseconds, 1_000_000)
-    return f"{_second(seconds)}.{fraction:06d}Z"
+    if microseconds < 1_000_000:
+        seconds, fraction = divmod(microseconds, 1_000_000)
+        return f"{_second(seconds)}.{fraction:06d}Z"
+    text = f"{microseconds}"
+    return f"{_second(text[:-6])}.{text[-6:]}Z"
 
 
 @lru_cache(maxsize=16)
-def _second(seconds: int) -> str:
+def _second(seconds: int | str) -> str:
+    seconds = int(seconds)
     try:
         return (datetime(1970, 1, 1) + timedelta(seconds=seconds)).isoformat()
     except OverflowError:

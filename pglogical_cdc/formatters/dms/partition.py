@@ -62,6 +62,8 @@ class PartitionKeys:
         A row that has nothing to make the wanted key of has the key of its table.
         """
         wanted = self._kind
+        if wanted == "schema-table" and not isinstance(change, SnapshotRead):
+            return "schema-table", table.schema_table
         if wanted == "constant" and self._value is not None:
             return "constant", self._value
         if wanted == "transaction-id" and change.transaction is not None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from json.encoder import encode_basestring
@@ -27,9 +27,10 @@ from pglogical_cdc._attrs import record
 from pglogical_cdc.events import Column, Relation, base_type
 from pglogical_cdc.formatters.dms.column_type import MAX_DIGITS
 from pglogical_cdc.formatters.wire.binary import bytea_bytes
-from pglogical_cdc.formatters.wire.times import ISO_TIMESTAMP, utc_offset
+from pglogical_cdc.formatters.wire.times import ISO_TIMESTAMP, iso_form, utc_offset
+from pglogical_cdc.formatters.wire.usual_form import UsualForm
 
-__all__ = ("Render", "ValueOptions", "renderer")
+__all__ = ("Render", "ValueOptions", "renderer", "usual_form")
 
 Render: TypeAlias = Callable[[bytes], str]
 """From a value in text format, as it came, to JSON text."""
@@ -85,8 +86,15 @@ def renderer(relation: Relation, column: Column, options: ValueOptions) -> Rende
         case "bytea":
             return _bytes("" if options.no_hex_prefix else "0x", upper=options.upper_hex)
         case "timestamp" | "timestamptz":
-            return _timestamp(6 if modifier < 0 else modifier)
+            if modifier in (-1, 6):
+                return _MICROSECONDS[name]
+            return _timestamp(modifier)
     return _string
+
+
+def usual_form(render: Render) -> UsualForm | None:
+    """Return what a function of `renderer` makes of most values."""
+    return _FORMS.get(render)
 
 
 def _of_numeric(modifier: int, options: ValueOptions) -> Render:
@@ -244,6 +252,23 @@ def _timestamp(digits: int) -> Render:
         return _string(value) if moment is None else f'"{moment}{fraction}Z"'
 
     return render
+
+
+_MICROSECONDS: Final = {"timestamp": _timestamp(6), "timestamptz": _timestamp(6)}
+
+_FORMS: Final[Mapping[Render, UsualForm]] = {
+    _boolean: UsualForm('"true" if v == b"t" else "false"', 'v == b"t" or v == b"f"'),
+    _number: UsualForm("v.decode()", "v.isdigit() and (v[0] != 48 or len(v) == 1)"),
+    # Neither sign, nor a zero before the point, which numbers may but need not have.
+    _numeric: UsualForm(
+        "v.decode()",
+        f"48 < v[0] and v[-1] > 47 and len(v) <= {MAX_DIGITS}"
+        ' and v.replace(b".", b"", 1).isdigit()',
+    ),
+    _string: UsualForm("quote(v.decode())"),
+    _MICROSECONDS["timestamp"]: iso_form(6, zone=False),
+    _MICROSECONDS["timestamptz"]: iso_form(6, zone=True),
+}
 
 
 def _in_utc(match: re.Match[bytes]) -> str | None:

@@ -10,10 +10,12 @@ from typing import Final, Literal, TypeAlias
 from pglogical_cdc.formatters.wire.binary import base64_json
 from pglogical_cdc.formatters.wire.convert import Convert
 from pglogical_cdc.formatters.wire.java_text import java_double
+from pglogical_cdc.formatters.wire.usual_form import UsualForm
 
 __all__ = (
     "DecimalFormat",
     "decimal_converter",
+    "decimal_form",
     "double_json",
     "money_converter",
     "money_text",
@@ -82,6 +84,20 @@ def decimal_converter(scale: int, decimal_format: DecimalFormat = "BASE64") -> C
         return unscaled_json(number * 10 ** max(scale - len(fraction), 0))
 
     return decimal_json
+
+
+def decimal_form(scale: int) -> UsualForm | None:
+    """Return the usual form of ``numeric(p,s)`` in base64: with all digits behind the point."""
+    if scale < 0:
+        return None
+    point, digits = f"v[-{scale + 1}] == 46", 'v.replace(b".", b"", 1)'
+    if scale == 0:
+        point, digits = "v[-1] < 58", "v"  # no letter of NaN and infinity
+    number = f"(n := int({digits}))"
+    # As `_unscaled_json` has it.
+    size = "(n if n >= 0 else ~n).bit_length() // 8 + 1"
+    base64 = f'base64({number}.to_bytes({size}, "big", signed=True), newline=False)'
+    return UsualForm(f"f'\"{{{base64}.decode()}}\"'", point)
 
 
 def variable_scale_json(value: bytes) -> bytes | None:

@@ -16,6 +16,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Final, Literal, TypeAlias
 
 from pglogical_cdc.formatters.wire.convert import Convert
+from pglogical_cdc.formatters.wire.usual_form import UsualForm
 
 __all__ = (
     "ISO_TIMESTAMP",
@@ -27,6 +28,7 @@ __all__ = (
     "faithful_interval_text_json",
     "interval_json",
     "interval_text_json",
+    "iso_form",
     "time_converter",
     "timestamp_converter",
     "timestamptz_converter",
@@ -306,6 +308,24 @@ def timestamptz_converter(precision: int) -> Convert:
         return b'"%bT%b%b%bZ"' % (value[:10], value[11:19], point, digits)
 
     return timestamptz_json
+
+
+def iso_form(precision: int, *, zone: bool) -> UsualForm:
+    """Return the usual form of a timestamp that becomes an ISO 8601 string.
+
+    That is one of the years that have four digits, with all digits of the fraction.
+
+    Args:
+        precision: digits of the fraction, 0 to 6.
+        zone: whether the text has the offset of its zone, which is UTC.
+    """
+    fraction = f".{'0' * precision}" if precision else ""
+    zeros = f"0000-00-00 00:00:00{fraction}{'+00' if zone else ''}"
+    test = f'v.translate(zeros) == b"{zeros}"'
+    return UsualForm(
+        f"f'\"{{(t := v.decode())[:10]}}T{{t[11:{len(zeros) - 3 if zone else ''}]}}Z\"'",
+        f"{test} and v[-2:] == b'00'" if zone else test,
+    )
 
 
 def _far_timestamptz(value: bytes, precision: int) -> bytes:

@@ -11,7 +11,7 @@ from pglogical_cdc.formatters.debezium.source import SOURCE_FIELDS, SourceBlock,
 from pglogical_cdc.lsn import LSN
 from tests.formatters.tables import column, relation
 
-TABLE = b',"schema":"public","table":"t"'
+TABLE = ',"schema":"public","table":"t"'
 RELATION = relation(column("id", "int4"))
 ROW = Row(RELATION, (b"1",))
 NOW = 1_795_342_303_513_176_034
@@ -34,7 +34,7 @@ def _block(*, marks_stream: bool = True, **of_transaction: object) -> SourceBloc
 
 
 def _json(block: SourceBlock, lsn: int = 150) -> bytes:
-    return b"".join(block.parts(TABLE, lsn))
+    return block.json(TABLE, lsn).encode()
 
 
 def _content(block: SourceBlock, lsn: int = 150) -> dict[str, Any]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pglogical_cdc.absent import NOT_SENT, UNCHANGED
 from pglogical_cdc.errors import ConfigurationError
@@ -13,6 +15,7 @@ from pglogical_cdc.formatters.dms.settings import BeforeImage, BeforeImageColumn
 from pglogical_cdc.formatters.dms.table import Table, TableOptions, Tables, primary_key
 from pglogical_cdc.formatters.dms.values import ValueOptions
 from pglogical_cdc.protocol import BinaryValue
+from tests.formatters.debezium.columns import tables
 from tests.formatters.tables import column, relation
 
 WIDE = relation(
@@ -108,3 +111,15 @@ def test_topic_and_names() -> None:
     assert table.topic == 's"/t'
     assert table.schema_table == 's".t'
     assert table.name == '"schema-name":"s\\"","table-name":"t"'
+
+
+@pytest.mark.parametrize("nulls", [False, True])
+@given(st.data())
+def test_compiled_members_are_those_of_the_plain_way(nulls: bool, data: st.DataObject) -> None:
+    drawn = data.draw(tables())
+    found = describe(drawn.relation, nulls=nulls).data
+    for values in (drawn.rows, drawn.texts):
+        raw = data.draw(values)
+        for write, deleted in ((found.write, False), (found.write_deleted, True)):
+            members = found.of(raw, null_for_absent=deleted)
+            assert write(raw, "<", ">").decode() == f"<{''.join(f',{each}' for each in members)}>"
