@@ -5,10 +5,12 @@ Reads the built-in ``pgoutput`` plugin of logical replication; no server extensi
 
 from __future__ import annotations
 
+import importlib
+import sys
 from types import FunctionType as _FunctionType
+from types import ModuleType as _ModuleType
+from typing import TYPE_CHECKING
 
-from pglogical_cdc import slots
-from pglogical_cdc.absent import NOT_SENT, UNCHANGED
 from pglogical_cdc.errors import (
     CdcError,
     ConfigurationError,
@@ -36,70 +38,74 @@ from pglogical_cdc.errors import (
     UnknownRelationError,
     ValueDecodeError,
 )
-from pglogical_cdc.events import (
-    Change,
-    Column,
-    Delete,
-    Insert,
-    LogicalMessage,
-    Position,
-    Relation,
-    ReplicaIdentity,
-    Row,
-    SchemaChange,
-    SnapshotRead,
-    TableCatalog,
-    Tombstone,
-    Transaction,
-    Truncate,
-    Update,
-)
-from pglogical_cdc.formatters import (
-    BeforeImage,
-    BeforeImageColumns,
-    ControlRecord,
-    DebeziumFormatter,
-    DmsFormatter,
-    Formatter,
-    Record,
-    Tombstones,
-    UnwrappedFormatter,
-)
-from pglogical_cdc.handlers import (
-    ChangeHandler,
-    KeyChanges,
-    Upsert,
-    UpsertHandler,
-    key_of,
-    upsert_of,
-)
-from pglogical_cdc.lsn import LSN
-from pglogical_cdc.offsets import (
-    AsyncOffsetStore,
-    FileOffsets,
-    Offset,
-    OffsetStore,
-    PostgresOffsets,
-)
-from pglogical_cdc.parsers import DebeziumParser, DmsParser, parse_debezium, parse_dms
-from pglogical_cdc.pipeline import AsyncPipeline, Pipeline, Transform
-from pglogical_cdc.replication import (
-    AsyncReplicationReader,
-    AsyncTransactionChanges,
-    Backoff,
-    ReaderEvent,
-    ReaderStats,
-    ReplicationReader,
-    TransactionChanges,
-)
-from pglogical_cdc.sinks import AsyncSink, FileSink, Sink, StdoutSink
-from pglogical_cdc.transforms import (
-    ExcludeColumns,
-    HashColumns,
-    IncludeColumns,
-    MaskColumns,
-    TruncateColumns,
-)
+
+if TYPE_CHECKING:
+    from pglogical_cdc import slots
+    from pglogical_cdc.absent import NOT_SENT, UNCHANGED
+    from pglogical_cdc.events import (
+        Change,
+        Column,
+        Delete,
+        Insert,
+        LogicalMessage,
+        Position,
+        Relation,
+        ReplicaIdentity,
+        Row,
+        SchemaChange,
+        SnapshotRead,
+        TableCatalog,
+        Tombstone,
+        Transaction,
+        Truncate,
+        Update,
+    )
+    from pglogical_cdc.formatters import (
+        BeforeImage,
+        BeforeImageColumns,
+        ControlRecord,
+        DebeziumFormatter,
+        DmsFormatter,
+        Formatter,
+        Record,
+        Tombstones,
+        UnwrappedFormatter,
+    )
+    from pglogical_cdc.handlers import (
+        ChangeHandler,
+        KeyChanges,
+        Upsert,
+        UpsertHandler,
+        key_of,
+        upsert_of,
+    )
+    from pglogical_cdc.lsn import LSN
+    from pglogical_cdc.offsets import (
+        AsyncOffsetStore,
+        FileOffsets,
+        Offset,
+        OffsetStore,
+        PostgresOffsets,
+    )
+    from pglogical_cdc.parsers import DebeziumParser, DmsParser, parse_debezium, parse_dms
+    from pglogical_cdc.pipeline import AsyncPipeline, Pipeline, Transform
+    from pglogical_cdc.replication import (
+        AsyncReplicationReader,
+        AsyncTransactionChanges,
+        Backoff,
+        ReaderEvent,
+        ReaderStats,
+        ReplicationReader,
+        TransactionChanges,
+    )
+    from pglogical_cdc.sinks import AsyncSink, FileSink, Sink, StdoutSink
+    from pglogical_cdc.transforms import (
+        ExcludeColumns,
+        HashColumns,
+        IncludeColumns,
+        MaskColumns,
+        TruncateColumns,
+    )
 
 __version__ = "0.1.0.dev0"
 
@@ -203,10 +209,118 @@ __all__ = (
     "SinkUnavailableError",
 )
 
-# Tracebacks and docs show the public path, whatever room a name lives in.
-for _name in __all__:
-    _object = globals()[_name]
-    # Python 3.10 takes Callable[...] for a type.
-    if isinstance(_object, type | _FunctionType) and not hasattr(_object, "__origin__"):
-        _object.__module__ = __name__
-del _FunctionType, _name, _object
+_ROOMS: dict[str, tuple[str, ...]] = {
+    "absent": (
+        "NOT_SENT",
+        "UNCHANGED",
+    ),
+    "events": (
+        "Change",
+        "Column",
+        "Delete",
+        "Insert",
+        "LogicalMessage",
+        "Position",
+        "Relation",
+        "ReplicaIdentity",
+        "Row",
+        "SchemaChange",
+        "SnapshotRead",
+        "TableCatalog",
+        "Tombstone",
+        "Transaction",
+        "Truncate",
+        "Update",
+    ),
+    "formatters": (
+        "BeforeImage",
+        "BeforeImageColumns",
+        "ControlRecord",
+        "DebeziumFormatter",
+        "DmsFormatter",
+        "Formatter",
+        "Record",
+        "Tombstones",
+        "UnwrappedFormatter",
+    ),
+    "handlers": (
+        "ChangeHandler",
+        "KeyChanges",
+        "Upsert",
+        "UpsertHandler",
+        "key_of",
+        "upsert_of",
+    ),
+    "lsn": ("LSN",),
+    "offsets": (
+        "AsyncOffsetStore",
+        "FileOffsets",
+        "Offset",
+        "OffsetStore",
+        "PostgresOffsets",
+    ),
+    "parsers": (
+        "DebeziumParser",
+        "DmsParser",
+        "parse_debezium",
+        "parse_dms",
+    ),
+    "pipeline": (
+        "AsyncPipeline",
+        "Pipeline",
+        "Transform",
+    ),
+    "replication": (
+        "AsyncReplicationReader",
+        "AsyncTransactionChanges",
+        "Backoff",
+        "ReaderEvent",
+        "ReaderStats",
+        "ReplicationReader",
+        "TransactionChanges",
+    ),
+    "sinks": (
+        "AsyncSink",
+        "FileSink",
+        "Sink",
+        "StdoutSink",
+    ),
+    "transforms": (
+        "ExcludeColumns",
+        "HashColumns",
+        "IncludeColumns",
+        "MaskColumns",
+        "TruncateColumns",
+    ),
+}
+"""Where the names are at home that are imported when they are first asked for: a program that reads
+changes needs no parsers, and import time counts in a command or a function of a cloud."""
+
+
+if not TYPE_CHECKING:  # else every misspelled name would have a type
+
+    def __getattr__(name: str) -> object:
+        for room, names in _ROOMS.items():
+            if name in names:
+                module = importlib.import_module(f"{__name__}.{room}")
+                _bring_home(module, names)
+                return globals()[name]
+        if name == "slots":
+            return importlib.import_module(f"{__name__}.slots")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _bring_home(module: _ModuleType, names: tuple[str, ...]) -> None:
+    """Show names as those of the top level: so do tracebacks and docs, whatever their room."""
+    for name in names:
+        value = globals()[name] = getattr(module, name)
+        # Python 3.10 takes Callable[...] for a type.
+        if isinstance(value, type | _FunctionType) and not hasattr(value, "__origin__"):
+            value.__module__ = __name__
+
+
+_bring_home(sys.modules[f"{__name__}.errors"], tuple(n for n in __all__ if n.endswith("Error")))

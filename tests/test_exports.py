@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import subprocess
+import sys
 from collections import Counter
 from types import ModuleType
 from typing import Final
@@ -51,7 +53,9 @@ def test_the_top_level_exports_all_that_it_binds() -> None:
     bound = {
         name
         for name, value in vars(pglogical_cdc).items()
-        if not name.startswith("_") and name != "annotations" and not isinstance(value, ModuleType)
+        if not name.startswith("_")
+        and name not in ("annotations", "TYPE_CHECKING")
+        and not isinstance(value, ModuleType)
     }
     assert bound - set(pglogical_cdc.__all__) == set()
 
@@ -68,3 +72,28 @@ def test_exported_names_are_at_home_at_the_top_level(name: str) -> None:
     else:
         # No alias of a class that has another name; Python 3.10 takes Callable[...] for a class.
         assert not inspect.isclass(value) or hasattr(value, "__origin__")
+
+
+def _run(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    return done.stdout.decode().strip()
+
+
+def test_importing_the_package_loads_no_more_than_is_asked_for() -> None:
+    loaded = "print(*(m for m in ('psycopg', 'pglogical_cdc.parsers') if m in sys.modules))"
+    assert _run(f"import sys, pglogical_cdc; {loaded}") == ""
+    reader = "from pglogical_cdc import ReplicationReader"
+    assert _run(f"import sys; {reader}; {loaded}") == "psycopg"
+
+
+def test_every_room_is_there_when_it_is_asked_for() -> None:
+    program = "from pglogical_cdc import *; import pglogical_cdc as p; print(Insert, p.slots.list)"
+    assert _run(program).startswith("<class 'pglogical_cdc.Insert'> <function list")
+    assert set(pglogical_cdc.__all__) <= set(dir(pglogical_cdc))
+    with pytest.raises(AttributeError, match="has no attribute 'Sequence'"):
+        pglogical_cdc.Sequence  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_names_of_the_rooms_are_those_of_the_top_level() -> None:
+    names = [name for names in pglogical_cdc._ROOMS.values() for name in names]
+    assert Counter([*names, *errors.__all__, "slots"]) == Counter(pglogical_cdc.__all__)

@@ -7,6 +7,8 @@ together with its Relation message.
 
 from __future__ import annotations
 
+import struct
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -46,12 +48,25 @@ from pglogical_cdc.protocol import (
     TruncateMessage,
     TypeMessage,
     UpdateMessage,
+    splitter,
 )
 
 __all__ = ("ChangeAssembler",)
 
 _IDENTITY_FLAG: Final = 1
 """Relation message, flags of a column: "marks the column as part of the key"."""
+
+_ROW_MESSAGE: Final = struct.Struct(">BQ16xBIBH").unpack_from
+"""What Insert, Update and Delete begin with in version 1: XLogData's kind and start LSN, its end
+LSN and time, the message's type, OID, kind and number of columns of the first tuple."""
+
+_TUPLE: Final = struct.Struct(">BH").unpack_from
+"""Kind and number of columns of the second tuple."""
+
+_VALUES: Final = 33
+"""Where the values of the first tuple begin."""
+
+_XLOG_DATA, _INSERT, _UPDATE, _DELETE, _NEW, _KEY, _OLD = b"wIUDNKO"
 
 _RELATION_LIMIT: Final = 4096
 """Far more tables than most databases have; those of a stream that makes tables all the time, and
@@ -160,6 +175,86 @@ class ChangeAssembler:
                 found="a message of a streamed or prepared transaction",
             ) from None
         return assemble(message, wal_start)
+
+    def take_rows(
+        self, messages: deque[bytes], changes: list[Change], limit: int, room: int
+    ) -> bytes | None:
+        """Take the Insert, Update and Delete messages that are first in a queue, the short way.
+
+        It makes of them what `PgoutputParser.parse` and `assemble` make, without an object for
+        envelope and message. It stops before the first message that is another one, that belongs
+        to a streamed transaction, or that anything is wrong with: that is for them to say.
+
+        Args:
+            messages: CopyData messages, which are taken from the left.
+            changes: where the changes go.
+            limit: take so many messages at most.
+            room: take so many bytes at most.
+
+        Returns:
+            The last message that was taken; None if none was.
+        """
+        transaction, last = self._transaction, None
+        if transaction is None:
+            return None
+        relations, ordinal = self._relations, self._ordinal
+        # The order of use counts only where somebody may have to go.
+        crowded = len(relations) > self.relation_limit // 2
+        relation_id, relation, width, split = -1, None, -1, splitter(0)
+        change: Change
+        try:
+            for _ in range(min(limit, len(messages))):
+                data = messages[0]
+                xlog_data, wal_start, code, oid, kind, columns = _ROW_MESSAGE(data)
+                room -= len(data)
+                if xlog_data != _XLOG_DATA or room < 0:
+                    break
+                if oid != relation_id:
+                    relation = relations[oid]
+                    if crowded:
+                        relations[oid] = relations.pop(oid)
+                    relation_id, width = oid, len(relation.columns)
+                    split = splitter(width)
+                assert relation is not None
+                if columns != width:
+                    break
+                values: Sequence[RawValue]
+                values, end = split(data, _VALUES)
+                before = None
+                if kind != _NEW:
+                    if kind == _KEY:
+                        values = key_image(relation, values)
+                    elif kind != _OLD:
+                        break
+                    before = Row(relation, values)
+                    if code == _UPDATE:
+                        kind, columns = _TUPLE(data, end)
+                        if columns != width:
+                            break
+                        new, end = split(data, end + 3)
+                        values = _completed(values, new)
+                if end != len(data):
+                    break
+                ordinal += 1
+                if code == _DELETE and before is not None:
+                    change = Delete(wal_start, transaction, ordinal, relation, before)
+                elif kind != _NEW:
+                    break
+                elif code == _UPDATE:
+                    after = Row(relation, values)
+                    change = Update(wal_start, transaction, ordinal, relation, before, after)
+                elif code == _INSERT and before is None:
+                    change = Insert(
+                        wal_start, transaction, ordinal, relation, Row(relation, values)
+                    )
+                else:
+                    break
+                changes.append(change)
+                self._ordinal = ordinal
+                last = messages.popleft()
+        except (KeyError, ValueError, IndexError, struct.error):
+            pass
+        return last
 
     # -- transactions
 
@@ -288,11 +383,7 @@ class ChangeAssembler:
         if message.old_tuple is not None:
             old = self._old("Update", relation, message.old_tuple_kind, message.old_tuple)
             before = Row(relation, old)
-            if UNCHANGED in new:
-                new = [
-                    old[i] if value is UNCHANGED and not isinstance(old[i], Absent) else value
-                    for i, value in enumerate(new)
-                ]
+            new = _completed(old, new)
         self._ordinal += 1
         after = Row(relation, new)
         return (Update(wal_start, transaction, self._ordinal, relation, before, after),)
@@ -359,6 +450,16 @@ class ChangeAssembler:
             # The order of use counts only where somebody may have to go.
             relations[oid] = relations.pop(oid)
         return relation
+
+
+def _completed(old: Sequence[RawValue], new: Sequence[RawValue]) -> Sequence[RawValue]:
+    """Return a new row with the old row's values where TOASTed ones were not sent again."""
+    if UNCHANGED not in new:
+        return new
+    return [
+        old[i] if value is UNCHANGED and not isinstance(old[i], Absent) else value
+        for i, value in enumerate(new)
+    ]
 
 
 def _out_of_place(name: str, expected: str, found: str) -> ProtocolError:

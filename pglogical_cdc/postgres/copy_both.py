@@ -42,8 +42,8 @@ class CopyBoth:
         # A write must never block while the server, itself blocked on a full socket, does not
         # read (libpq manual, "Asynchronous Command Processing").
         self._pgconn.nonblocking = 1
-        self._filled: list[memoryview] = []
-        self._reading: list[memoryview] = []
+        self._filled: list[bytes] = []
+        self._reading: list[bytes] = []
         """What is being read, and not yet returned."""
         self._good: int | None = None
         """How much of it is good, after `break_off`."""
@@ -89,7 +89,7 @@ class CopyBoth:
         except Exception as error:
             self._error = error
 
-    def read(self) -> list[memoryview]:
+    def read(self) -> list[bytes]:
         """Return the CopyData messages that are here, without waiting for more.
 
         Over TLS one read of the socket gives one record, usually one message: it is repeated
@@ -107,7 +107,7 @@ class CopyBoth:
             raise self._error
         return self._read()
 
-    def _read(self) -> list[memoryview]:
+    def _read(self) -> list[bytes]:
         messages = self._reading
         append = messages.append
         get_copy_data = self._pgconn.get_copy_data
@@ -124,7 +124,9 @@ class CopyBoth:
                     if size == 0:
                         break
                     while size > 0:
-                        append(data)
+                        # Copied, so that libpq's memory is free again, and because objects that
+                        # hold no other cost the garbage collector nothing while they wait.
+                        append(bytes(data))
                         size, data = get_copy_data(1)
                     if size < 0:
                         self._ended = True

@@ -33,6 +33,7 @@ from pglogical_cdc.protocol.messages import (
     UpdateMessage,
 )
 from pglogical_cdc.protocol.pgoutput import PgoutputParser
+from pglogical_cdc.protocol.splitter import Split, split_tuple, splitter, splitter_source
 from pglogical_cdc.protocol.tuples import BinaryValue, ColumnValue, TupleData, read_tuple
 from pglogical_cdc.protocol.walsender import (
     PrimaryKeepalive,
@@ -40,6 +41,7 @@ from pglogical_cdc.protocol.walsender import (
     WalsenderMessage,
     XLogData,
     parse_walsender_message,
+    xlog_data_header,
 )
 
 __all__ = (
@@ -73,12 +75,17 @@ __all__ = (
     "ColumnValue",
     "TupleData",
     "read_tuple",
+    "Split",
+    "split_tuple",
+    "splitter",
+    "splitter_source",
     # walsender
     "XLogData",
     "PrimaryKeepalive",
     "StandbyStatusUpdate",
     "WalsenderMessage",
     "parse_walsender_message",
+    "xlog_data_header",
     # bytes
     "MessageBuffer",
     "check_end",

@@ -41,7 +41,7 @@ from pglogical_cdc.protocol.messages import (
     TypeMessage,
     UpdateMessage,
 )
-from pglogical_cdc.protocol.tuples import read_tuple
+from pglogical_cdc.protocol.splitter import split_tuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -172,7 +172,7 @@ def _insert(data: bytes, streamed: bool) -> InsertMessage:
     xid, relation_id, kind, offset = _change(data, streamed, "Insert")
     if kind != _NEW:
         raise _wrong_kind("Insert", offset - 1, "a new tuple ('N')", kind)
-    new_tuple, offset = read_tuple(data, offset, "Insert")
+    new_tuple, offset = split_tuple(data, offset, "Insert")
     check_end(data, offset, "Insert")
     return InsertMessage(relation_id, new_tuple, xid)
 
@@ -184,7 +184,7 @@ def _update(data: bytes, streamed: bool) -> UpdateMessage:
         old_kind = _OLD_KINDS.get(kind)
         if old_kind is None:
             raise _wrong_kind("Update", offset - 1, "a tuple of kind 'K', 'O' or 'N'", kind)
-        old_tuple, offset = read_tuple(data, offset, "Update")
+        old_tuple, offset = split_tuple(data, offset, "Update")
         if offset == len(data):
             raise TruncatedMessageError(
                 "Update", offset, expected="a new tuple ('N')", found="0 bytes"
@@ -192,7 +192,7 @@ def _update(data: bytes, streamed: bool) -> UpdateMessage:
         if data[offset] != _NEW:
             raise _wrong_kind("Update", offset, "a new tuple ('N')", data[offset])
         offset += 1
-    new_tuple, offset = read_tuple(data, offset, "Update")
+    new_tuple, offset = split_tuple(data, offset, "Update")
     check_end(data, offset, "Update")
     return UpdateMessage(relation_id, old_kind, old_tuple, new_tuple, xid)
 
@@ -202,7 +202,7 @@ def _delete(data: bytes, streamed: bool) -> DeleteMessage:
     old_kind = _OLD_KINDS.get(kind)
     if old_kind is None:
         raise _wrong_kind("Delete", offset - 1, "an old tuple ('K' or 'O')", kind)
-    old_tuple, offset = read_tuple(data, offset, "Delete")
+    old_tuple, offset = split_tuple(data, offset, "Delete")
     check_end(data, offset, "Delete")
     return DeleteMessage(relation_id, old_kind, old_tuple, xid)
 

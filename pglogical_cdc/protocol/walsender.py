@@ -25,12 +25,15 @@ __all__ = (
     "StandbyStatusUpdate",
     "WalsenderMessage",
     "parse_walsender_message",
+    "xlog_data_header",
 )
 
 _XLOG_DATA: Final = ord("w")
 _PRIMARY_KEEPALIVE: Final = ord("k")
 
 _XLOG_DATA_HEADER: Final = struct.Struct(">xQQq")
+xlog_data_header: Final = _XLOG_DATA_HEADER.unpack_from
+"""Start LSN, end LSN and time of the bytes of XLogData."""
 _KEEPALIVE: Final = struct.Struct(">xQqB")
 _STATUS_UPDATE: Final = struct.Struct(">cQQQqB")
 

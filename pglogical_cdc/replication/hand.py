@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import Change, Position
+from pglogical_cdc.replication.ownership import Ownership
 
 __all__ = ("Hand",)
 
@@ -18,27 +19,46 @@ class Hand:
     Asking the same loop for more acknowledges what it gave last; a newer loop first gives again
     what the one before it left.
 
-    A loop sets `given` as its very last step. That is an assignment and not a call, because Python
-    runs signal handlers at calls and jumps, and not between an assignment and a return.
+    A loop sets `given`, or `step`, as its very last step. That is an assignment and not a call,
+    because Python runs signal handlers at calls and jumps, and not between an assignment and a
+    return.
+
+    Ahead of the hand there may be a run of changes that were read and not taken. A loop that takes
+    one change at a time, and has given the one in hand, goes on with them by itself as long as
+    `step` is below `limit`; whatever else happens to the hand first makes up for it, see `settle`.
 
     Args:
         acknowledge: called with the last of the changes that are dealt with; None if asking for
             more does not acknowledge, and then nothing is given again either.
-        check: called when a loop asks; raises if it may not.
+        deliver: called with changes of a run that were given or taken.
+        owner: whose thread may ask.
     """
 
     def __init__(
         self,
         acknowledge: Callable[[Change], None] | None,
-        check: Callable[[], None] = lambda: None,
+        deliver: Callable[[Sequence[Change]], None] = lambda changes: None,
+        owner: Ownership | None = None,
     ) -> None:
         self.given = 0
         """How many of the changes in hand the loop has returned."""
+        self.run: Sequence[Change] = ()
+        """Changes of the open transaction that were read ahead."""
+        self.step = 0
+        """How many of the run were given or taken."""
+        self.limit = 0
+        """Up to where in the run a loop may go on by itself."""
+        self.holder: object = None
+        """The loop that counts."""
+        self.owner = Ownership() if owner is None else owner
         self._acknowledge = acknowledge
-        self._check = check
-        self._holder: object = None
+        self._deliver = deliver
+        self._settled = 0
+        """How many of the run `settle` has dealt with."""
         self._acknowledges = False
         """Whether asking the loop for more acknowledges."""
+        self._singly = False
+        """Whether it does so for each change of a run."""
         self._repeats = True
         """Whether what was given can be given again."""
         self._changes: list[Change] = []
@@ -56,19 +76,22 @@ class Hand:
         """Whether all that is in hand would be given again to a new loop."""
         return self._repeats and bool(self._changes)
 
-    def pass_to(self, holder: object, *, acknowledges: bool = True) -> None:
+    def pass_to(self, holder: object, *, acknowledges: bool = True, singly: bool = False) -> None:
         """Make `holder` the loop that counts.
 
         Args:
             holder: the loop.
             acknowledges: whether asking it for more acknowledges; if not, what it gives is not
                 given again.
+            singly: whether a change of a run is acknowledged when it goes on to the next one; if
+                not, the last stands for those before it.
 
         Raises:
             ConfigurationError: a change in hand stands for others that cannot be given again.
         """
-        if holder is self._holder:
+        if holder is self.holder:
             return
+        self.settle()
         if self.given and not self._repeats:
             if self._acknowledges:
                 raise ConfigurationError(
@@ -77,8 +100,9 @@ class Hand:
                     "reader"
                 )
             self._drop_given()
-        self._holder = holder
-        self.given = 0
+        self.holder = holder
+        self.given = self.limit = 0
+        self._singly = singly
         self._acknowledges = self._repeats = acknowledges and self._acknowledge is not None
 
     def release(self, holder: object) -> None:
@@ -87,11 +111,12 @@ class Hand:
         Raises:
             ConfigurationError: another loop has taken over, or it may not be asked.
         """
-        self._check()
-        if holder is not self._holder:
+        self.owner.check()
+        if holder is not self.holder:
             raise ConfigurationError(
                 "this iterator was replaced by a newer one of the same reader: go on with that"
             )
+        self.settle()
         if self.given:
             if self._acknowledges and self._acknowledge is not None:
                 self._acknowledge(self._changes[self.given - 1])
@@ -107,6 +132,42 @@ class Hand:
         """Take a change from the stream."""
         self._changes.append(change)
 
+    def offer(self, run: Sequence[Change]) -> None:
+        """Have a new run; the one before must have come to its end."""
+        self.run, self.step, self._settled, self.limit = run, 0, 0, 0
+
+    def withdraw(self) -> None:
+        """Forget what is left of the run: it comes again."""
+        self.settle()
+        self.offer(())
+
+    def take(self, count: int) -> int:
+        """Take up to so many changes of the run, as far as it is open; return how many."""
+        taken = self.run[self.step : min(self.step + count, self.limit)]
+        if taken:
+            # As in `keep`: in hand before anything else.
+            step = self.step + len(taken)
+            self._changes, self.step, self._settled = [*self._changes, *taken], step, step
+            self._deliver(taken)
+        return len(taken)
+
+    def settle(self) -> None:
+        """Note what a loop has given of the run by itself.
+
+        The last change of it is in hand then, instead of the one before.
+        """
+        step = self.step
+        passed = self.run[self._settled : step]
+        if not passed:
+            return
+        self._deliver(passed)
+        if self._singly and self._acknowledges and self._acknowledge is not None:
+            self._acknowledge(passed[-2] if len(passed) > 1 else self._changes[0])
+        else:
+            self._repeats = False
+        # A signal before this has it done again, to the same end.
+        self._changes, self._settled = [passed[-1]], step
+
     def first(self, count: int) -> list[Change]:
         """Return the first changes in hand."""
         return self._changes[:count]
@@ -118,6 +179,7 @@ class Hand:
 
     def acknowledged(self, up_to: Position) -> None:
         """Forget what was given and is acknowledged by position."""
+        self.settle()
         given = self._changes[: self.given]
         kept = [change for change in given if change.position > up_to]
         self.given, self._changes = len(kept), kept + self._changes[len(given) :]

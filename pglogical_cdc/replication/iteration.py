@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator
+from threading import get_ident
 
 from typing_extensions import Self
 
@@ -34,10 +35,20 @@ class Changes(Iterator[Change]):
     def __init__(self, source: Source) -> None:
         self._source = source
         self._hand = source.hand
-        self._hand.pass_to(self)
+        self._owner = source.hand.owner
+        self._hand.pass_to(self, singly=True)
 
     def __next__(self) -> Change:
         hand = self._hand
+        step = hand.step
+        if (
+            step < hand.limit
+            and hand.given
+            and hand.holder is self
+            and get_ident() == self._owner.thread
+        ):
+            hand.step = step + 1
+            return hand.run[step]
         hand.release(self)
         change = hand.waiting
         if change is None:
@@ -56,10 +67,20 @@ class AsyncChanges(AsyncIterator[Change]):
     def __init__(self, source: Source) -> None:
         self._source = source
         self._hand = source.hand
-        self._hand.pass_to(self)
+        self._owner = source.hand.owner
+        self._hand.pass_to(self, singly=True)
 
     async def __anext__(self) -> Change:
         hand = self._hand
+        step = hand.step
+        if (
+            step < hand.limit
+            and hand.given
+            and hand.holder is self
+            and get_ident() == self._owner.thread
+        ):
+            hand.step = step + 1
+            return hand.run[step]
         hand.release(self)
         change = hand.waiting
         if change is None:
@@ -93,9 +114,9 @@ class _Batches:
                 break
             if size == len(hand):
                 left = None if deadline is None else max(0, deadline - time.monotonic())
-                if await self._source.take(left) is None:
+                if not hand.take(self._max_rows - size) and await self._source.take(left) is None:
                     break
-            size += 1
+            size = min(len(hand), self._max_rows)
             if deadline is None:
                 deadline = time.monotonic() + self._max_seconds
         return hand.first(size)
@@ -130,9 +151,11 @@ class AsyncBatches(_Batches, AsyncIterator[list[Change]]):
 
 
 class _TransactionChanges:
-    def __init__(self, source: Source, first: Change) -> None:
+    def __init__(self, source: Source, first: Change, holder: object) -> None:
         self._source = source
         self._hand = source.hand
+        self._owner = source.hand.owner
+        self._holder = holder
         self._last = first
         self.transaction: Transaction | None = first.transaction
         """The transaction; its ``end_lsn`` is known after the last change."""
@@ -147,6 +170,7 @@ class _TransactionChanges:
     async def _next(self) -> Change | None:
         """Return the next change, None at the end; it is not given yet."""
         hand = self._hand
+        hand.settle()
         change = hand.waiting
         if change is None and not self.is_exhausted and self.transaction is not None:
             change = await self._source.take(at_commit=True)
@@ -166,10 +190,21 @@ class TransactionChanges(_TransactionChanges, Iterator[Change]):
     """
 
     def __next__(self) -> Change:
+        hand = self._hand
+        step = hand.step
+        if (
+            step < hand.limit
+            and hand.given
+            and hand.holder is self._holder
+            and get_ident() == self._owner.thread
+        ):
+            self._last = hand.run[step]
+            hand.step = step + 1
+            return self._last
         change = run(self._next())
         if change is None:
             raise StopIteration
-        self._hand.given = 1
+        hand.given = 1
         return change
 
 
@@ -177,10 +212,21 @@ class AsyncTransactionChanges(_TransactionChanges, AsyncIterator[Change]):
     """`TransactionChanges` for ``async for``."""
 
     async def __anext__(self) -> Change:
+        hand = self._hand
+        step = hand.step
+        if (
+            step < hand.limit
+            and hand.given
+            and hand.holder is self._holder
+            and get_ident() == self._owner.thread
+        ):
+            self._last = hand.run[step]
+            hand.step = step + 1
+            return self._last
         change = await self._next()
         if change is None:
             raise StopAsyncIteration
-        self._hand.given = 1
+        hand.given = 1
         return change
 
 
@@ -225,7 +271,7 @@ class Transactions(_Transactions, Iterator[TransactionChanges]):
         first = run(self._first())
         if first is None:
             raise StopIteration
-        self._current = current = TransactionChanges(self._source, first)
+        self._current = current = TransactionChanges(self._source, first, self)
         return current
 
 
@@ -239,5 +285,5 @@ class AsyncTransactions(_Transactions, AsyncIterator[AsyncTransactionChanges]):
         first = await self._first()
         if first is None:
             raise StopAsyncIteration
-        self._current = current = AsyncTransactionChanges(self._source, first)
+        self._current = current = AsyncTransactionChanges(self._source, first, self)
         return current

@@ -17,8 +17,14 @@ class Ownership:
     def __init__(self) -> None:
         self.is_inherited = False
         """Whether this is a forked process: the connection is its parent's."""
-        self._thread: int | None = None
+        self.thread: int | None = None
+        """The thread that may; None before the first has asked."""
         _all.add(self)
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this is the thread that may."""
+        return threading.get_ident() == self.thread
 
     def check(self) -> None:
         """Check that this thread may go on; the first that asks is the one.
@@ -27,19 +33,19 @@ class Ownership:
             ConfigurationError: it may not.
         """
         thread = threading.get_ident()
-        if thread == self._thread:
+        if thread == self.thread:
             return
         if self.is_inherited:
             raise ConfigurationError(
                 "the reader was opened in another process, whose connection it uses: make a reader "
                 "after the fork"
             )
-        if self._thread is not None:
+        if self.thread is not None:
             raise ConfigurationError(
                 "the reader is in use by another thread: one thread reads and acknowledges; only "
                 "stop() is for others"
             )
-        self._thread = thread
+        self.thread = thread
 
 
 _all: weakref.WeakSet[Ownership] = weakref.WeakSet()
@@ -48,7 +54,7 @@ _all: weakref.WeakSet[Ownership] = weakref.WeakSet()
 def _after_fork() -> None:
     for ownership in _all:
         ownership.is_inherited = True
-        ownership._thread = -1  # in the child it would be the same as in the parent
+        ownership.thread = -1  # in the child it would be the same as in the parent
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from threading import get_ident
 from types import TracebackType
 from typing import ClassVar, Final, Literal
 
@@ -106,6 +107,7 @@ class _Reader:
             on_event=on_event,
         )
         self._source = Source(conninfo, settings, self._flavour())
+        self._hand = self._source.hand
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of slot {self._source.settings.slot!r}>"
@@ -138,6 +140,8 @@ class _Reader:
         source = self._source
         if source.session is None or source.hand.repeats:
             return False
+        if source.owner.is_mine:
+            source.hand.settle()
         return not source.session.progress.is_acknowledged
 
     @property
@@ -163,6 +167,7 @@ class _Reader:
                 "read with Position.parse"
             )
         source.owner.check()
+        source.hand.settle()
         if isinstance(up_to, Change):
             session.acknowledge(up_to)
             position = up_to.position
@@ -346,12 +351,22 @@ class ReplicationReader(_Reader):
         Raises:
             CdcError: reading cannot go on.
         """
+        hand = self._hand
+        step = hand.step
+        if (
+            step < hand.limit
+            and hand.given
+            and hand.holder is _POLL
+            and get_ident() == hand.owner.thread
+        ):
+            hand.step = step + 1
+            return hand.run[step]
         change = self._poll_buffered()
         if change is None:
             change = run(self._source.next_change(timeout, at_commit=True))
             if change is None:
                 return None
-        self._source.hand.given = 1
+        hand.given = 1
         return change
 
 
@@ -458,10 +473,20 @@ class AsyncReplicationReader(_Reader):
         Raises:
             CdcError: reading cannot go on.
         """
+        hand = self._hand
+        step = hand.step
+        if (
+            step < hand.limit
+            and hand.given
+            and hand.holder is _POLL
+            and get_ident() == hand.owner.thread
+        ):
+            hand.step = step + 1
+            return hand.run[step]
         change = self._poll_buffered()
         if change is None:
             change = await self._source.next_change(timeout, at_commit=True)
             if change is None:
                 return None
-        self._source.hand.given = 1
+        hand.given = 1
         return change

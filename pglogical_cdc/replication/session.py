@@ -6,7 +6,9 @@ progress, the end that was asked for. Blocking and asynchronous readers drive th
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from pglogical_cdc.errors import MessageTooLargeError
 from pglogical_cdc.events import (
@@ -29,10 +31,14 @@ from pglogical_cdc.protocol import (
     StandbyStatusUpdate,
     XLogData,
     parse_walsender_message,
+    xlog_data_header,
 )
 from pglogical_cdc.replication.progress import Progress
 
 __all__ = ("Session",)
+
+_ROWS_BYTES: Final = 1 << 20
+"""Bytes of messages that are read ahead: of each there is a copy, its values."""
 
 
 class Session:
@@ -149,7 +155,22 @@ class Session:
             return transaction.commit_timestamp
         return oldest
 
-    def take(self, data: memoryview) -> Sequence[Change]:
+    def take_rows(self, messages: deque[bytes], limit: int) -> list[Change]:
+        """Take the messages of rows that are first in a queue; return the changes in them.
+
+        Args:
+            messages: CopyData messages, which are taken from the left.
+            limit: take so many at most.
+        """
+        changes: list[Change] = []
+        if not self._replaying:
+            room = min(self._max_message_bytes, _ROWS_BYTES)
+            last = self._assembler.take_rows(messages, changes, limit, room)
+            if last is not None:
+                self._note(*xlog_data_header(last)[1:])
+        return changes
+
+    def take(self, data: bytes) -> Sequence[Change]:
         """Take one CopyData message and return the changes in it.
 
         Raises:
@@ -169,7 +190,7 @@ class Session:
         return self._data(envelope)
 
     @staticmethod
-    def is_commit_or_keepalive(data: memoryview) -> bool:
+    def is_commit_or_keepalive(data: bytes) -> bool:
         """Tell whether a CopyData message delivers nothing and describes nothing."""
         envelope = parse_walsender_message(data)
         return isinstance(envelope, PrimaryKeepalive) or envelope.payload[:1] == b"C"
@@ -183,10 +204,13 @@ class Session:
         if self.until is not None and self.commit_lsn is None:
             self.ended |= keepalive.end_lsn >= self.until
 
+    def _note(self, end_lsn: int, send_time: int) -> None:
+        self.server_time = send_time + POSTGRES_EPOCH_US
+        if end_lsn > self.server_lsn:
+            self.server_lsn = LSN(end_lsn)
+
     def _data(self, data: XLogData) -> Sequence[Change]:
-        self.server_time = data.send_time + POSTGRES_EPOCH_US
-        if data.end_lsn > self.server_lsn:
-            self.server_lsn = LSN(data.end_lsn)
+        self._note(data.end_lsn, data.send_time)
         message = self._parser.parse(data.payload)
         if isinstance(message, RelationMessage):
             self.undescribed = message

@@ -41,7 +41,7 @@ _TURN: Final = 0.01
 """Seconds after which the other tasks of an event loop have their turn."""
 
 _TURN_CHANGES: Final = 64
-"""Changes between two looks at the clock for that."""
+"""Changes that are read ahead, and between two looks at the clock for that."""
 
 
 class Source:
@@ -57,7 +57,7 @@ class Source:
         self.settings = settings
         self.owner = Ownership()
         acknowledge = self.acknowledge if settings.ack == "auto" else None
-        self.hand = Hand(acknowledge, self.owner.check)
+        self.hand = Hand(acknowledge, self._deliver, self.owner)
         self.link = Link(conninfo, settings, flavour)
         self.closed = False
         self.ended = False
@@ -82,7 +82,6 @@ class Source:
         self._ending: Ending | None = None
         self._reported_at = 0.0
         self._turn_ends = 0.0
-        self._turn_changes = 0
 
     # -- life
 
@@ -125,6 +124,8 @@ class Source:
             return
         self.closed = True
         await self._end_reading()
+        self.hand.settle()
+        self.hand.limit = 0
         stream, self.link.stream = self.link.stream, None
         try:
             if self.session is not None and not self.owner.is_inherited:
@@ -148,7 +149,7 @@ class Source:
 
     async def _say_goodbye(self, stream: Stream | None) -> None:
         failed: OffsetStoreError | None = None
-        if stream is not None and not (self._error or self._interrupted or self._changes):
+        if stream is not None and not (self._error or self._interrupted or self._has_changes):
             await stream.take_commit()
         if not isinstance(self._error, OffsetStoreError):
             try:
@@ -163,6 +164,7 @@ class Source:
     def stop(self) -> None:
         """End before the next change. Safe in a signal handler or another thread."""
         self.ended = True
+        self.hand.limit = 0
         self._flavour.stop()
 
     # -- reading
@@ -185,8 +187,7 @@ class Source:
 
     def buffered(self, *, at_commit: bool = False) -> Change | None:
         """Return the next change if it is here and nothing has to be asked or awaited for it."""
-        stream, session, changes = self.link.stream, self.link.session, self._changes
-        self._turn_changes -= 1
+        stream, session = self.link.stream, self.link.session
         self._committed = False
         if (
             stream is None
@@ -196,8 +197,7 @@ class Source:
             or self.ended
             or self._error is not None
             or self.settings.reselect
-            or self._turn_changes < 0
-            or session.undescribed is not None
+            or time.monotonic() >= self._turn_ends
         ):
             return None
         messages = stream.messages
@@ -206,12 +206,17 @@ class Source:
         self._interrupted = True
         try:
             for _ in range(_TURN_CHANGES):
-                if changes or not messages or session.ended or session.undescribed is not None:
+                if (
+                    self._has_changes
+                    or not messages
+                    or session.ended
+                    or session.undescribed is not None
+                ):
                     break
                 if at_commit and session.delivered_transactions != transactions:
                     break
-                changes.extend(session.take(messages.popleft()))
-            if changes:
+                self._read(session, messages)
+            if self._has_changes:
                 change = self._give()
             elif at_commit:
                 self._committed = session.delivered_transactions != transactions
@@ -220,20 +225,48 @@ class Source:
         self._interrupted = False
         return change
 
+    @property
+    def _has_changes(self) -> bool:
+        """Whether changes were read that are not in hand."""
+        return bool(self._changes) or self.hand.step < len(self.hand.run)
+
+    def _read(self, session: Session, messages: deque[bytes]) -> None:
+        """Make changes of the messages that come next."""
+        rows = session.take_rows(messages, _TURN_CHANGES)
+        if rows:
+            self.hand.offer(rows)
+        elif messages:
+            self._changes.extend(session.take(messages.popleft()))
+
     def _give(self) -> Change:
-        change = self._changes[0]
         # In hand before anything else: whatever is raised in between, a signal's exception too, it
         # is given, and given once.
-        self.hand.keep(change)
-        assert self.session is not None
-        self.session.deliver(change)
-        self._changes.popleft()
-        self.delivered[change.op] += 1
-        if change.transaction is not None:
-            committed_at = change.transaction.commit_timestamp
-            self.lag = self.session.server_time - committed_at
-            self.latency = self._received_at - committed_at
+        hand, changes = self.hand, self._changes
+        if changes:
+            change = changes[0]
+            hand.keep(change)
+            self._deliver((change,))
+            changes.popleft()
+            return change
+        change = hand.run[hand.step]
+        hand.limit = hand.step + 1
+        hand.take(1)
+        # A stop that comes after this look closes the run itself.
+        hand.limit = len(hand.run)
+        if self.ended:
+            hand.limit = 0
         return change
+
+    def _deliver(self, changes: Sequence[Change]) -> None:
+        """Note that changes were taken into the hand."""
+        session, last = self.session, changes[-1]
+        assert session is not None
+        session.deliver(last)
+        self.delivered.update([change.op for change in changes])
+        if last.transaction is not None:
+            committed_at = last.transaction.commit_timestamp
+            self.lag = session.server_time - committed_at
+            self.latency = self._received_at - committed_at
 
     async def next_change(
         self, timeout: float | None = None, *, at_commit: bool = False
@@ -281,7 +314,6 @@ class Source:
         self.link.drop(ConnectionLostError(what, slot=self.settings.slot))
 
     async def _give_way(self) -> None:
-        self._turn_changes = _TURN_CHANGES
         now = time.monotonic()
         if now >= self._turn_ends:
             await self._flavour.give_way()
@@ -308,7 +340,7 @@ class Source:
                     ending.reconnected()
                 elif not ending.begun:
                     await ending.begin(self.link.beside)
-                elif self._changes:
+                elif self._has_changes:
                     return self._give()
                 elif session.undescribed is not None:
                     await self._describe(session)
@@ -317,7 +349,10 @@ class Source:
                 elif at_commit and session.delivered_transactions != transactions:
                     return None
                 elif stream.messages:
-                    await self._add(session.take(stream.messages.popleft()))
+                    if self.settings.reselect:
+                        await self._add(session.take(stream.messages.popleft()))
+                    else:
+                        self._read(session, stream.messages)
                     taken += 1
                     if taken % _TURN_CHANGES == 0:
                         self._interrupted = False
@@ -351,6 +386,7 @@ class Source:
             self._interrupted = True
             if self.ended:
                 return False
+        self.hand.withdraw()
         session.deliver_again(self.hand.first(len(self.hand)))
         self._changes.clear()
         await self.link.connect()

@@ -51,6 +51,8 @@ class ReaderStats:
         session = source.session
         if session is None:
             return cls()
+        if source.owner.is_mine:
+            source.hand.settle()
         progress = session.progress
         oldest = session.oldest_unacknowledged
         return cls(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pglogical_cdc.absent import NOT_SENT, UNCHANGED
 from pglogical_cdc.errors import ProtocolError, UnknownRelationError
@@ -25,7 +28,12 @@ from pglogical_cdc.events import (
     Update,
 )
 from pglogical_cdc.lsn import LSN
-from pglogical_cdc.protocol import PgoutputParser
+from pglogical_cdc.protocol import (
+    BinaryValue,
+    PgoutputParser,
+    XLogData,
+    parse_walsender_message,
+)
 from tests import golden, wire
 
 if TYPE_CHECKING:
@@ -428,3 +436,93 @@ def test_recorded_stream(name: str) -> None:
     assert len(first) > 200
     assert len(set(first)) == len(first)
     assert positions() == first
+
+
+# -- the short way
+
+_RAW = st.one_of(
+    st.none(), st.just(UNCHANGED), st.binary(max_size=20), st.binary(max_size=5).map(BinaryValue)
+)
+_ROW = st.lists(_RAW, min_size=3, max_size=3)
+_CUTS = st.integers(0, 90)
+_MESSAGES = st.lists(
+    st.one_of(
+        st.builds(wire.insert, st.sampled_from([7, 8]), _ROW),
+        st.builds(wire.update, st.sampled_from([7, 8]), _ROW),
+        st.builds(lambda new, key: wire.update(7, new, key=key), _ROW, _ROW),
+        st.builds(lambda new, old: wire.update(8, new, old=old), _ROW, _ROW),
+        st.builds(lambda key: wire.delete(7, key=key), _ROW),
+        st.builds(lambda old: wire.delete(8, old=old), _ROW),
+        # What only the other way can take, or refuse.
+        st.just(wire.truncate([7])),
+        st.just(wire.logical_decoding_message("p", b"c")),
+        st.just(wire.insert(9, [b"1", None, None])),
+        st.just(wire.insert(7, [b"1"])),
+        st.binary(max_size=12),
+        st.builds(
+            lambda row, cut: wire.insert(7, row)[:cut] + b"\0" * (cut % 2), _ROW, st.integers(0, 60)
+        ),
+        st.builds(lambda new, key, cut: wire.update(7, new, key=key)[:cut], _ROW, _ROW, _CUTS),
+    ),
+    max_size=12,
+)
+
+
+def _begun() -> _Stream:
+    return _Stream(wire.begin(), _relation(), _relation(oid=8, identity="f"))
+
+
+def _told(change: Change) -> object:
+    rows = [row and (row.relation.oid, list(row.raw)) for row in (change.before, change.after)]
+    types = [row and [type(value) for value in row.raw] for row in (change.before, change.after)]
+    return type(change), change.position, change.wal_start, rows, types
+
+
+@given(_MESSAGES, st.integers(0, 5), st.sampled_from([4096, 3]))
+def test_short_way_makes_the_same(messages: list[bytes], limit: int, relations: int) -> None:
+    plain, short = _begun(), _begun()
+    short.assembler.relation_limit = relations
+    copy_data = [wire.xlog_data(message, lsn) for lsn, message in enumerate(messages, start=0x500)]
+    queue = deque(copy_data)
+    changes: list[Change] = []
+    last = short.assembler.take_rows(queue, changes, limit, 1 << 20)
+    taken = len(copy_data) - len(queue)
+    assert len(changes) == taken <= limit
+    assert last == (copy_data[taken - 1] if taken else None)
+    expected: list[Change] = []
+    for data in copy_data[:taken]:
+        envelope = parse_walsender_message(data)
+        assert isinstance(envelope, XLogData)
+        message = plain.parser.parse(envelope.payload)
+        expected += plain.assembler.assemble(message, envelope.start_lsn)
+    assert [_told(change) for change in changes] == [_told(change) for change in expected]
+    assert short.assembler.ordinal == plain.assembler.ordinal
+    if queue and taken < limit:
+        # It stops at what is not a row, or is refused.
+        envelope = parse_walsender_message(queue[0])
+        assert isinstance(envelope, XLogData)
+        try:
+            found = plain.assembler.assemble(plain.parser.parse(envelope.payload), 0)
+        except ProtocolError:
+            return
+        assert not isinstance(found[0], (Insert, Update, Delete))
+
+
+def test_short_way_ends_where_it_has_no_room() -> None:
+    stream = _begun()
+    data = wire.xlog_data(wire.insert(7, [b"1", b"x" * 100, None]), 0x500)
+    queue = deque([data] * 3)
+    changes: list[Change] = []
+    assert stream.assembler.take_rows(queue, changes, 9, 2 * len(data)) == data
+    assert (len(changes), len(queue)) == (2, 1)
+
+
+def test_short_way_needs_a_transaction_and_leaves_keepalives_alone() -> None:
+    stream = _Stream(_relation())
+    data = wire.xlog_data(wire.insert(7, [b"1", None, None]), 0x500)
+    queue = deque([data])
+    assert stream.assembler.take_rows(queue, [], 9, 1 << 20) is None
+    stream.send(wire.begin())
+    queue.appendleft(wire.primary_keepalive(0x600))
+    assert stream.assembler.take_rows(queue, [], 9, 1 << 20) is None
+    assert len(queue) == 2

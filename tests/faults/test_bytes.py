@@ -151,7 +151,7 @@ def _session() -> Session:
 
 def _take(session: Session, data: bytes) -> int:
     """Take a message as a reader does; give the number of changes in it."""
-    changes = list(session.take(memoryview(data)))
+    changes = list(session.take(data))
     if session.undescribed is not None:
         changes += session.describe(None)
     for change in changes:

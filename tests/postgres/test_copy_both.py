@@ -53,7 +53,7 @@ def _start(connection: psycopg.Connection[Any], slot: str) -> CopyBoth:
     return drive(Blocking, lambda flavour: CopyBoth.start(connection, command, flavour))
 
 
-def _read(stream: CopyBoth, seconds: float = 10) -> list[memoryview]:
+def _read(stream: CopyBoth, seconds: float = 10) -> list[bytes]:
     """Wait for something and read it."""
     deadline = time.monotonic() + seconds
     while not (messages := stream.read()):
@@ -162,7 +162,7 @@ def _insert_and_end(database: Database, slot: str, end: Callable[[], object]) ->
     wait_until(lambda: active_pid(database, slot) is None)
 
 
-def _payloads(messages: list[memoryview]) -> bytes:
+def _payloads(messages: list[bytes]) -> bytes:
     """The types of the messages of pgoutput."""
     parsed = map(parse_walsender_message, messages)
     return b"".join(bytes(each.payload[:1]) for each in parsed if isinstance(each, XLogData))

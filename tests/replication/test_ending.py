@@ -44,7 +44,7 @@ class Driver:
         )
 
     def keepalive(self, lsn: int) -> None:
-        self.session.take(memoryview(wire.primary_keepalive(lsn)))
+        self.session.take(wire.primary_keepalive(lsn))
 
     # What it has of a Beside and a Feedback:
 
@@ -140,7 +140,7 @@ def test_idle_means_caught_up() -> None:
 def test_idle_never_ends_inside_a_transaction() -> None:
     driver = Driver(idle_timeout=1)
     driver.begin()
-    driver.session.take(memoryview(wire.xlog_data(wire.begin(0x400), 0x100, 0x100)))
+    driver.session.take(wire.xlog_data(wire.begin(0x400), 0x100, 0x100))
     driver.keepalive(0x300)
     for seconds in (2, 3, 4):
         driver.after(seconds)

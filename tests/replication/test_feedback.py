@@ -64,7 +64,7 @@ def test_sends_what_the_session_says() -> None:
     to, session = Wire(), _session()
     feedback = _feedback(to, session, 60)
     assert _has_news(feedback)  # nobody knows what the server has heard over another connection
-    session.take(memoryview(wire.primary_keepalive(0x200)))
+    session.take(wire.primary_keepalive(0x200))
     assert _has_news(feedback)
     feedback.send(reply_requested=True)
     ((_, data),) = to.sent
@@ -134,7 +134,7 @@ def test_with_a_store_only_what_is_stored_is_sent() -> None:
     to, session = Wire(), _session()
     session.stored = LSN(0x100)
     feedback = _feedback(to, session, 60)
-    session.take(memoryview(wire.primary_keepalive(0x200)))
+    session.take(wire.primary_keepalive(0x200))
     assert _has_news(feedback)
     feedback.send()
     ((_, data),) = to.sent

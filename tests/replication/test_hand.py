@@ -127,3 +127,118 @@ def test_loop_that_does_not_acknowledge_gets_what_another_left() -> None:
         hand.given = 1
     hand.release(poll)
     assert (acknowledged, len(hand)) == ([], 0)
+
+
+# -- a run of changes that were read ahead
+
+_RUN = [insert(_T, ordinal) for ordinal in range(2, 7)]
+
+
+def _running(
+    *, acknowledges: bool = True, singly: bool = True
+) -> tuple[Hand, list[Change], list[Change], object]:
+    """A hand whose loop has given one change, with a run ahead that is open."""
+    acknowledged: list[Change] = []
+    delivered: list[Change] = []
+    hand, loop = Hand(acknowledged.append, delivered.extend), object()
+    hand.pass_to(loop, acknowledges=acknowledges, singly=singly)
+    hand.keep(_CHANGES[0])
+    hand.given = 1
+    hand.offer(_RUN)
+    hand.limit = len(_RUN)
+    return hand, acknowledged, delivered, loop
+
+
+def test_settling_notes_what_a_loop_has_given_by_itself() -> None:
+    hand, acknowledged, delivered, loop = _running()
+    hand.settle()
+    assert (acknowledged, delivered) == ([], [])
+    hand.step = 1
+    hand.settle()
+    assert (acknowledged, delivered) == (_CHANGES[:1], _RUN[:1])
+    hand.step = 4
+    hand.settle()
+    hand.settle()
+    assert (acknowledged, delivered) == ([_CHANGES[0], _RUN[2]], _RUN[:4])
+    assert (hand.first(9), hand.given, hand.waiting) == ([_RUN[3]], 1, None)
+    assert hand.repeats
+    hand.release(loop)
+    assert acknowledged[2:] == [_RUN[3]]
+    assert len(hand) == 0
+
+
+def test_next_loop_gets_again_the_last_of_a_run_and_nothing_goes_on_by_itself() -> None:
+    hand, acknowledged, _, loop = _running()
+    hand.step = 3
+    second = object()
+    hand.pass_to(second, singly=True)
+    assert (acknowledged, hand.waiting, hand.limit) == ([_RUN[1]], _RUN[2], 0)
+    with pytest.raises(ConfigurationError, match="replaced by a newer one"):
+        hand.release(loop)
+    # What was not given stays in the run.
+    assert (hand.step, list(hand.run[hand.step :])) == (3, _RUN[3:])
+
+
+def test_taking_of_a_run_ends_where_it_is_closed() -> None:
+    hand, acknowledged, delivered, loop = _running()
+    hand.release(loop)
+    assert hand.take(2) == 2
+    assert (delivered, hand.first(9), hand.waiting) == (_RUN[:2], _RUN[:2], _RUN[0])
+    hand.limit = 3
+    assert hand.take(9) == 1
+    hand.limit = 0
+    assert hand.take(9) == 0
+    hand.settle()
+    assert (acknowledged, delivered, hand.first(9)) == (_CHANGES[:1], _RUN[:3], _RUN[:3])
+
+
+def test_last_of_a_run_stands_for_those_before_it() -> None:
+    hand, acknowledged, delivered, loop = _running(singly=False)
+    hand.step = 3
+    hand.settle()
+    assert (acknowledged, delivered, hand.first(9)) == ([], _RUN[:3], [_RUN[2]])
+    assert not hand.repeats
+    with pytest.raises(ConfigurationError, match="still in hand"):
+        hand.pass_to(object())
+    hand.release(loop)
+    assert acknowledged == [_RUN[2]]
+
+
+def test_run_of_a_loop_that_does_not_acknowledge() -> None:
+    hand, acknowledged, delivered, loop = _running(acknowledges=False)
+    hand.step = 3
+    hand.release(loop)
+    assert (acknowledged, delivered, len(hand)) == ([], _RUN[:3], 0)
+
+
+def test_acknowledging_by_position_in_the_middle_of_a_run() -> None:
+    hand, _, delivered, _ = _running(acknowledges=False)
+    hand.step = 3
+    hand.acknowledged(_RUN[2].position)
+    assert (delivered, len(hand), hand.given) == (_RUN[:3], 0, 0)
+    assert hand.step == 3
+
+
+def test_what_is_withdrawn_is_forgotten_and_what_was_given_is_not() -> None:
+    hand, _, delivered, _ = _running()
+    hand.step = 2
+    hand.withdraw()
+    assert (delivered, hand.first(9), list(hand.run)) == (_RUN[:2], [_RUN[1]], [])
+    assert (hand.step, hand.limit) == (0, 0)
+
+
+def test_signal_while_settling_has_it_done_again() -> None:
+    hand, acknowledged, _, loop = _running()
+    signals = [KeyboardInterrupt()]
+
+    def interrupted(change: Change) -> None:
+        if signals:
+            raise signals.pop()
+        acknowledged.append(change)
+
+    hand._acknowledge = interrupted
+    hand.step = 2
+    with pytest.raises(KeyboardInterrupt):
+        hand.release(loop)
+    hand.pass_to(object())
+    assert (acknowledged, hand.waiting) == ([_RUN[0]], _RUN[1])

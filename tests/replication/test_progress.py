@@ -238,7 +238,8 @@ class _Model:
         # The commit of what was cut off lies at the end; a keepalive never goes past that.
         keepalive = max(0, self.lsn - back)
         self.progress.keepalive(keepalive)
-        if not [last for last, _ in self.ends if last > self.acknowledged]:
+        # What had no change in it has nothing that could be acknowledged.
+        if not [last for last, _ in self.ends if self.acknowledged < last in self.delivered]:
             self.flushed = max(self.flushed, keepalive)
         if cut is not None:
             self.open = (cut[0], 0, cut[2])

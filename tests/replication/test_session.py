@@ -26,7 +26,7 @@ def _session(until: int | None = None, **options: Any) -> Session:
 
 
 def _take(session: Session, payload: bytes, lsn: int = 0, sent: int = 0) -> list[Change]:
-    taken = list(session.take(memoryview(wire.xlog_data(payload, lsn, lsn, sent))))
+    taken = list(session.take(wire.xlog_data(payload, lsn, lsn, sent)))
     if session.undescribed is not None:
         assert taken == []
         taken = list(session.describe(None))
@@ -41,7 +41,7 @@ def _has_ended(session: Session) -> bool:
 
 def _keepalive(session: Session, lsn: int, *, reply_requested: bool = False) -> None:
     data = wire.primary_keepalive(lsn, reply_requested=reply_requested)
-    assert session.take(memoryview(data)) == ()
+    assert session.take(data) == ()
 
 
 def _transaction(session: Session, commit_lsn: int, rows: int = 1) -> list[Change]:
@@ -172,7 +172,7 @@ def test_relation_waits_for_its_description() -> None:
     session = _session()
     _take(session, wire.begin(0x200))
     relation = wire.relation(_OID, "public", "t", _ONE)
-    assert session.take(memoryview(wire.xlog_data(relation))) == ()
+    assert session.take(wire.xlog_data(relation)) == ()
     assert session.undescribed is not None
     assert session.undescribed.relation_id == _OID
     assert session.describe(None) == ()
@@ -191,7 +191,7 @@ def test_message_over_the_limit_is_refused_and_not_acknowledged() -> None:
 
 def test_garbage_is_a_protocol_error() -> None:
     with pytest.raises(ProtocolError):
-        _session().take(memoryview(b"?"))
+        _session().take(b"?")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_garbage_is_a_protocol_error() -> None:
     ],
 )
 def test_what_delivers_nothing_is_known_before_it_is_taken(data: bytes, expected: bool) -> None:
-    assert Session.is_commit_or_keepalive(memoryview(data)) is expected
+    assert Session.is_commit_or_keepalive(data) is expected
 
 
 def test_status_update_reports_received_and_flushed() -> None:
@@ -271,7 +271,7 @@ def test_truncate_of_several_tables_goes_on_in_the_middle() -> None:
     parts += [wire.truncate([1, 2, 3])]
     for payload in parts[:-1]:
         _take(session, payload)
-    changes = list(session.take(memoryview(wire.xlog_data(parts[-1], 0x2F8))))
+    changes = list(session.take(wire.xlog_data(parts[-1], 0x2F8)))
     session.deliver(changes[0])
     _resumed(session)
     again: list[Change] = []
@@ -349,7 +349,7 @@ def test_changes_in_hand_that_were_not_noted_count_as_delivered() -> None:
     parts += [wire.insert(_OID, [str(row)]) for row in range(3)]
     _take_all(session, *parts[:3])
     # A signal came between the hand that took it and the session.
-    (kept,) = session.take(memoryview(wire.xlog_data(parts[3])))
+    (kept,) = session.take(wire.xlog_data(parts[3]))
     session.deliver_again([kept])
     session.deliver_again([kept])
     _resumed(session)
@@ -370,7 +370,7 @@ def test_messages_outside_of_transactions_do_not_come_again() -> None:
 def test_unfinished_description_is_given_up_with_its_connection() -> None:
     session = _session()
     _take(session, wire.begin(0x300))
-    session.take(memoryview(wire.xlog_data(wire.relation(_OID, "public", "t", _ONE))))
+    session.take(wire.xlog_data(wire.relation(_OID, "public", "t", _ONE)))
     assert session.undescribed is not None
     _resumed(session)
     undescribed: object = session.undescribed

@@ -607,7 +607,7 @@ def test_position_that_was_taken_back_is_stored_anew(database: Database, slot_na
         session = made._source.session
         assert session is not None
         far = LSN(session.server_lsn + 0x10000000)
-        session.take(memoryview(wire.primary_keepalive(far)))
+        session.take(wire.primary_keepalive(far))
         run(made._source.link.store())
         assert store.last.position == far
         session.progress._keepalive = 0
@@ -791,3 +791,151 @@ def test_commit_that_is_the_last_of_what_is_here_ends_its_transaction(
             began = time.monotonic()
             assert made.poll(20) is None
             assert time.monotonic() - began < 10
+
+
+# -- in the middle of what was read ahead
+
+
+def _one_transaction(database: Database, slot: str, rows: int = 300) -> list[object]:
+    make_slot(database, slot)
+    database.execute("INSERT INTO t SELECT n, 'v' FROM generate_series(1, %s) n", [rows])
+    return list(range(1, rows + 1))
+
+
+def test_stop_in_a_loop_body_ends_before_the_next_change(
+    database: Database, slot_name: str
+) -> None:
+    ids = _one_transaction(database, slot_name)
+    with reader(database, slot_name) as made:
+        got: list[Change] = []
+        for change in made:
+            got.append(change)
+            if len(got) == 7:
+                made.stop()
+        assert keys(got) == ids[:7]
+        assert made.poll() is None
+    assert keys(read(database, slot_name)) == ids
+
+
+def test_loop_goes_on_where_another_was_left(database: Database, slot_name: str) -> None:
+    ids = _one_transaction(database, slot_name)
+    with reader(database, slot_name, until="now") as made:
+        loop = iter(made)
+        got = [next(loop) for _ in range(5)]
+        assert made.stats.changes == 5
+        assert not made.has_unacknowledged
+        batches = made.batches(max_rows=70)
+        # What was in hand comes again, and what was read ahead after it.
+        assert keys(next(batches)) == ids[4:74]
+        assert keys(next(batches)) == ids[74:144]
+        assert made.stats.changes == 144
+        with pytest.raises(ConfigurationError, match="replaced by a newer one"):
+            next(loop)
+        again = iter(made)
+        rest = list(again)
+        assert keys(got[:4] + rest) == ids[:4] + ids[74:]
+        assert made.stats.rows == {"insert": 300}
+    assert read(database, slot_name) == []
+
+
+def test_transaction_is_taken_to_its_end(database: Database, slot_name: str) -> None:
+    ids = _one_transaction(database, slot_name)
+    database.execute("INSERT INTO t VALUES (1000, 'v'), (1001, 'v')")
+    with reader(database, slot_name, until="now") as made:
+        got = []
+        for transaction in made.transactions():
+            changes = []
+            for change in transaction:
+                assert transaction.position == change.position
+                changes.append(change)
+            assert transaction.is_exhausted
+            got.append(keys(changes))
+        assert got == [ids, [1000, 1001]]
+    assert read(database, slot_name) == []
+
+
+def test_polls_and_acknowledges_in_between(database: Database, slot_name: str) -> None:
+    ids = _one_transaction(database, slot_name)
+    with reader(database, slot_name, until="now", ack="manual") as made:
+        got: list[Change] = []
+        for each in made:
+            got.append(each)
+            if len(got) % 10 == 0:
+                assert made.has_unacknowledged
+                made.ack(each)
+                assert not made.has_unacknowledged
+        assert keys(got) == ids
+    assert read(database, slot_name) == []
+
+
+def test_another_thread_gets_nothing_of_what_was_read_ahead(
+    database: Database, slot_name: str
+) -> None:
+    ids = _one_transaction(database, slot_name)
+    with reader(database, slot_name, until="now") as made:
+        loop = iter(made)
+        first = [next(loop) for _ in range(3)]
+        raised: list[BaseException] = []
+
+        def take() -> None:
+            for attempt in (lambda: next(loop), made.poll):
+                try:
+                    attempt()
+                except ConfigurationError as error:
+                    raised.append(error)
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join()
+        assert ["another thread" in str(error) for error in raised] == [True, True]
+        assert keys(first + list(loop)) == ids
+
+
+def test_forked_process_gets_nothing_of_what_was_read_ahead(
+    database: Database, slot_name: str
+) -> None:
+    ids = _one_transaction(database, slot_name)
+    with reader(database, slot_name, until="now") as made:
+        loop = iter(made)
+        first = [next(loop) for _ in range(3)]
+        child = os.fork()
+        if child == 0:
+            try:
+                next(loop)
+            except ConfigurationError:
+                os._exit(7)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert keys(first + list(loop)) == ids
+
+
+def test_connection_lost_in_the_middle_of_what_was_read_ahead(
+    database: Database, slot_name: str
+) -> None:
+    ids = _one_transaction(database, slot_name, 3000)
+    with proxied(database, slot_name, until="now", reconnect=AT_ONCE) as (made, proxy):
+        got: list[Change] = []
+        for change in made:
+            got.append(change)
+            if len(got) in (20, 1000):
+                proxy.cut()
+        assert keys(got) == ids
+        assert len({change.position for change in got}) == len(ids)
+
+
+def test_what_is_wrong_comes_after_what_was_read_before_it(
+    database: Database, slot_name: str
+) -> None:
+    make_slot(database, slot_name)
+    database.execute(
+        "INSERT INTO t SELECT n, 'v' FROM generate_series(1, 20) n"
+        " UNION ALL SELECT 21, repeat('x', 5000)"
+    )
+    got: list[Change] = []
+    with (
+        pytest.raises(MessageTooLargeError),
+        reader(database, slot_name, max_message_bytes=1000) as made,
+    ):
+        got.extend(made)
+    assert keys(got) == list(range(1, 21))
