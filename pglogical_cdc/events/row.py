@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pglogical_cdc.absent import NOT_SENT, Absent
 
@@ -32,22 +32,14 @@ class Row(Mapping[str, object]):
     Two rows are equal if their names and values are; the repr shows names only, no values.
     """
 
-    __slots__ = ("_loaded", "_raw", "_relation")
+    __slots__ = ("_loaded", "raw", "relation")
 
     def __init__(self, relation: Relation, raw: Sequence[RawValue]) -> None:
-        self._relation = relation
-        self._raw = raw
-        self._loaded: list[object] | None = None
-
-    @property
-    def relation(self) -> Relation:
+        self.relation: Final = relation
         """The version of the table that the row belongs to."""
-        return self._relation
-
-    @property
-    def raw(self) -> Sequence[RawValue]:
+        self.raw: Final = raw
         """The wire values, one for each of ``relation.columns``."""
-        return self._raw
+        self._loaded: list[object] | None = None
 
     @property
     def base(self) -> Row:
@@ -62,42 +54,42 @@ class Row(Mapping[str, object]):
         """Names of the columns that the server did not send."""
         return tuple(
             column.name
-            for column, value in zip(self._relation.columns, self._raw, strict=True)
+            for column, value in zip(self.relation.columns, self.raw, strict=True)
             if isinstance(value, Absent)
         )
 
     @property
     def is_complete(self) -> bool:
         """Whether the server sent every column."""
-        return not any(isinstance(value, Absent) for value in self._raw)
+        return not any(isinstance(value, Absent) for value in self.raw)
 
     def __getitem__(self, name: str) -> object:
-        position = self._relation.positions[name]
-        value = self._raw[position]
+        position = self.relation.positions[name]
+        value = self.raw[position]
         if not isinstance(value, bytes):
             return value
         loaded = self._loaded
         if loaded is None:
-            loaded = self._loaded = [_NOT_LOADED] * len(self._raw)
+            loaded = self._loaded = [_NOT_LOADED] * len(self.raw)
         result = loaded[position]
         if result is _NOT_LOADED:
-            result = loaded[position] = self._relation.to_python(position, value)
+            result = loaded[position] = self.relation.to_python(position, value)
         return result
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._relation.positions)
+        return iter(self.relation.positions)
 
     def __len__(self) -> int:
-        return len(self._raw)
+        return len(self.raw)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._relation.positions
+        return name in self.relation.positions
 
     def __repr__(self) -> str:
-        relation = self._relation
+        relation = self.relation
         names = ", ".join(
             f"{column.name}={value!r}" if isinstance(value, Absent) else column.name
-            for column, value in zip(relation.columns, self._raw, strict=True)
+            for column, value in zip(relation.columns, self.raw, strict=True)
         )
         return f"<Row of {relation.schema}.{relation.name}: {names}>"
 

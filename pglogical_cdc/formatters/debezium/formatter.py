@@ -267,6 +267,16 @@ class DebeziumFormatter:
         Raises:
             ConfigurationError: a value is in binary form.
         """
+        frame = self._frame
+        if (
+            frame is not None
+            and change.__class__ is frame.kind
+            and change.transaction is frame.transaction
+            and change.relation is frame.relation
+        ):
+            records = frame.records(change, self._clock())
+            if records is not None:
+                return records
         if change.transaction is not None:
             self._sources.dated = change.transaction
         return self._by_operation[change.op](change)
@@ -452,6 +462,8 @@ class DebeziumFormatter:
             or frame.op != op
         ):
             frame = self._frame = EventFrame(source, table, op)
+            if not (self._metadata or self._options.schemas):
+                frame.open(self._context, tombstone=self._tombstones)
         return frame
 
     def _transaction_block(self, change: RowChange, table: TableFormat) -> TransactionBlock | None:

@@ -12,7 +12,14 @@ from pglogical_cdc.formatters.debezium.column_format import ColumnFormat
 from pglogical_cdc.formatters.debezium.connect_schema import ConnectSchema
 from pglogical_cdc.formatters.wire.binary_form import binary_form_error
 from pglogical_cdc.formatters.wire.json_text import json_string
-from pglogical_cdc.formatters.wire.row_writer import Member, WriteRow, compile_row
+from pglogical_cdc.formatters.wire.row_writer import (
+    Frame,
+    Member,
+    WriteEvent,
+    WriteRow,
+    compile_event,
+    compile_row,
+)
 from pglogical_cdc.formatters.wire.usual_form import AS_IT_IS
 
 __all__ = ("Deviations", "RowFormat", "row_members")
@@ -85,6 +92,18 @@ class RowFormat:
             for i, column in enumerate(self.columns)
             if column.deviation is not None
         ]
+
+    def event(self, key: RowFormat, frame: Frame) -> WriteEvent | None:
+        """Return what writes a row within its event, and the key, as `compile_event` does."""
+        return compile_event(
+            row_members(self.columns),
+            row_members(key.columns),
+            frame,
+            end="}",
+            other=self._absent,
+            plain=self.plain_payload,
+            plain_key=key.payload,
+        )
 
     def payload(self, raw: Sequence[RawValue]) -> bytes:
         """Return the JSON object of a row, given its wire values.

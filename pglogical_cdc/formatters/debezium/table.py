@@ -21,9 +21,18 @@ from pglogical_cdc.formatters.debezium.names import (
 from pglogical_cdc.formatters.debezium.options import TableOptions
 from pglogical_cdc.formatters.debezium.row_format import Deviations, RowFormat
 from pglogical_cdc.formatters.wire.json_text import json_text
+from pglogical_cdc.formatters.wire.row_writer import Frame, WriteEvent
 
-__all__ = ("TableFormat",)
+__all__ = ("EVENT", "TableFormat")
 
+
+EVENT: Final = Frame(
+    "head, source, lsn, between, rest, ns",
+    "{head}",
+    '{source}{lsn}{between}{lsn}{rest}{ns[:-6]},"ts_us":{ns[:-3]},"ts_ns":{ns}}}',
+)
+"""An event around its row: the time of the envelope, cut to its units, and the LSN, which
+stands in ``source`` twice."""
 
 _HEADS: Final = 64
 """How many schemas of one table are kept."""
@@ -186,6 +195,16 @@ class TableFormat:
             if old[position] != new[position]:
                 return not self.plain_keys.is_same(old, new)
         return False
+
+    @cached_property
+    def write_event(self) -> WriteEvent | None:
+        """Writes an event with one row, and its key, both without their schemas; see `EVENT`.
+
+        None where the key is written otherwise than in the row, or there is none.
+        """
+        if not self.key_format.columns or self.relation.base is not None:
+            return None
+        return self.row_format.event(self.key_format, EVENT)
 
     # -- values
 

@@ -10,17 +10,29 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from types import CodeType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.absent import NOT_SENT
 from pglogical_cdc.events import RawValue
 from pglogical_cdc.formatters.wire.usual_form import NAMES, UsualForm
 
-__all__ = ("Member", "WriteRow", "compile_row", "row_source")
+__all__ = (
+    "Member",
+    "Frame",
+    "WriteEvent",
+    "WriteRow",
+    "compile_event",
+    "compile_row",
+    "event_source",
+    "row_source",
+)
 
 WriteRow: TypeAlias = Callable[[Sequence[RawValue], str, str], bytes]
 """From wire values, and what stands before and after the row, to all of it."""
+
+WriteEvent: TypeAlias = Callable[..., tuple[bytes, bytes]]
+"""From wire values and the parameters of a `Frame` to all of an event, and its key."""
 
 
 @record
@@ -42,8 +54,58 @@ class Member:
     """What stands for `NOT_SENT`; None: that is asked for."""
 
 
+class Frame(NamedTuple):
+    """What is around the row of an event: fields of an f-string that take the parameters."""
+
+    parameters: str
+    head: str
+    tail: str
+
+
 def row_source(members: Sequence[Member], *, omits: bool) -> str:
     """Return the source of the function for some members."""
+    text = f"f'{{head}}{_pieces(members, omits=omits)}{{end}}{{tail}}'"
+    return "\n".join(
+        [
+            "def write(raw, head, tail):",
+            "  try:",
+            *_values(members, omits=omits),
+            f"    return {text}.encode()",
+            "  except Exception:",
+            "    return head.encode() + plain(raw) + tail.encode()",
+            "",
+        ]
+    )
+
+
+def event_source(members: Sequence[Member], key: Sequence[int], frame: Frame) -> str:
+    """Return the source of the function for the members of an event's row.
+
+    Args:
+        members: the columns that are written, in their order.
+        key: indexes of those that make the key.
+        frame: what is around the row.
+    """
+    named = "".join(f"{{key_name{j}}}{{v{i}}}" for j, i in enumerate(key))
+    sent = " and ".join(f"raw[{members[i].position}].__class__ is bytes" for i in key)
+    text = f"f'{frame.head}{_pieces(members, omits=False)}{{end}}{frame.tail}'"
+    plainly = f"f'{frame.head}'.encode() + plain(raw) + f'{frame.tail}'.encode()"
+    return "\n".join(
+        [
+            f"def write(raw, {frame.parameters}):",
+            "  try:",
+            *_values(members, omits=False),
+            f"    key = f'{named}{{end}}'.encode() if {sent} else plain_key(raw)",
+            f"    return {text}.encode(), key",
+            "  except Exception:",
+            f"    return {plainly}, plain_key(raw)",
+            "",
+        ]
+    )
+
+
+def _values(members: Sequence[Member], *, omits: bool) -> list[str]:
+    """Return the lines that make the JSON of each value."""
     lines = []
     for i, member in enumerate(members):
         value = member.call
@@ -51,27 +113,18 @@ def row_source(members: Sequence[Member], *, omits: bool) -> str:
             test = member.form.test
             json = f"({member.form.json})"
             value = json if test is None else f"{json} if {test} else {value}"
-        lines += [
-            f"    v = raw[{member.position}]",
+        line = (
             f"    v# = {'name# + ' if omits else ''}({value}) if v.__class__ is bytes"
             " else null# if v is None"
             f"{'' if member.not_sent is None else ' else not_sent# if v is NOT_SENT'}"
-            " else other(#, v)",
-        ]
-        lines[-1] = lines[-1].replace("#", str(i))
-    pieces = [f"{{v{i}}}" if omits else f"{{name{i}}}{{v{i}}}" for i in range(len(members))]
-    text = f"f'{{head}}{''.join(pieces)}{{end}}{{tail}}'"
-    return "\n".join(
-        [
-            "def write(raw, head, tail):",
-            "  try:",
-            *lines,
-            f"    return {text}.encode()",
-            "  except Exception:",
-            "    return head.encode() + plain(raw) + tail.encode()",
-            "",
-        ]
-    )
+            " else other(#, v)"
+        )
+        lines += [f"    v = raw[{member.position}]", line.replace("#", str(i))]
+    return lines
+
+
+def _pieces(members: Sequence[Member], *, omits: bool) -> str:
+    return "".join(f"{{v{i}}}" if omits else f"{{name{i}}}{{v{i}}}" for i in range(len(members)))
 
 
 @functools.lru_cache(maxsize=256)
@@ -97,13 +150,60 @@ def compile_row(
         plain: what to ask for a row that raises any exception.
         omits: whether members can be left out: what stands for a value stands for the name, too.
     """
-    names: dict[str, Any] = {
-        **NAMES,
-        "NOT_SENT": NOT_SENT,
-        "end": end,
-        "other": other,
-        "plain": plain,
-    }
+    names = {"end": end, "other": other, "plain": plain}
+    write: WriteRow = _compiled(row_source(members, omits=omits), members, names)
+    return write
+
+
+def compile_event(
+    members: Sequence[Member],
+    key: Sequence[Member],
+    frame: Frame,
+    *,
+    end: str,
+    other: Callable[[int, RawValue], str],
+    plain: Callable[[Sequence[RawValue]], bytes],
+    plain_key: Callable[[Sequence[RawValue]], bytes],
+) -> WriteEvent | None:
+    """Return the function that writes an event and its key, whose values are those of the row.
+
+    Args:
+        members: the columns that are written, in their order.
+        key: those of the key, in their order; at least one.
+        frame: what is around the row.
+        end: what stands after the last value of row and key.
+        other: see `compile_row`.
+        plain: see `compile_row`.
+        plain_key: what to ask for the key where that cannot be.
+
+    Returns:
+        None if a value of the key is written otherwise than that of the row.
+    """
+    same = [[i for i, member in enumerate(members) if _writes_alike(member, part)] for part in key]
+    if not all(same):
+        return None
+    names = {"end": end, "other": other, "plain": plain, "plain_key": plain_key}
+    names.update((f"key_name{j}", part.name) for j, part in enumerate(key))
+    source = event_source(members, [found[0] for found in same], frame)
+    write: WriteEvent = _compiled(source, members, names)
+    return write
+
+
+def _writes_alike(one: Member, other: Member) -> bool:
+    """Tell whether two members of one table write a text alike.
+
+    What has the usual form of its type is not altered on its way, and then its type says it all.
+    """
+    return (
+        one.position == other.position
+        and one.form is not None
+        and one.form == other.form
+        and one.null == other.null
+    )
+
+
+def _compiled(source: str, members: Sequence[Member], given: Mapping[str, object]) -> Any:
+    names: dict[str, Any] = {**NAMES, "NOT_SENT": NOT_SENT, **given}
     for i, member in enumerate(members):
         own = {
             "name#": member.name,
@@ -112,6 +212,5 @@ def compile_row(
             **member.names,
         }
         names.update((name.replace("#", str(i)), value) for name, value in own.items())
-    exec(_code(row_source(members, omits=omits)), names)
-    write: WriteRow = names["write"]
-    return write
+    exec(_code(source), names)
+    return names["write"]

@@ -6,6 +6,8 @@ from typing import Any
 
 import attrs
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pglogical_cdc.absent import NOT_SENT, UNCHANGED
 from pglogical_cdc.errors import ConfigurationError
@@ -31,6 +33,7 @@ from pglogical_cdc.formatters.wire.binary import BinaryMode
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.transforms import ExcludeColumns
 from tests.formatters.connect_json import faults_of_record
+from tests.formatters.debezium.columns import tables
 from tests.formatters.tables import column, relation
 
 NOW = 1_795_342_303_513_176_034
@@ -1015,3 +1018,40 @@ class TestFurtherOptions:
     def test_other_values_are_refused(self, options: dict[str, Any]) -> None:
         with pytest.raises(ConfigurationError, match=next(iter(options))):
             DebeziumFormatter(topic_prefix="dbz", **options)
+
+
+@settings(max_examples=200)
+@given(st.data(), st.booleans(), st.booleans(), st.sampled_from([NOW, 999_999]))
+def test_later_changes_of_a_transaction_are_written_as_the_first(
+    data: st.DataObject, faithful: bool, tombstones: bool, now: int
+) -> None:
+    """The short way that they take makes what the long one does."""
+    table = data.draw(tables())
+    made, transaction = table.relation, _transaction(previous=900)
+    keys = ",".join(data.draw(st.lists(st.sampled_from(list(made.positions)), unique=True)))
+    options: dict[str, Any] = {"faithful": faithful, "tombstones_on_delete": tombstones}
+    if keys:
+        options["message_key_columns"] = f"{made.schema}.{made.name}:{keys}"
+
+    def formatter() -> DebeziumFormatter:
+        return DebeziumFormatter(topic_prefix="dbz", run_id="run", clock=lambda: now, **options)
+
+    warm = formatter()
+    for ordinal in range(1, 5):
+        kind = data.draw(st.sampled_from(["insert", "update", "full", "delete"]))
+        for _ in range(2):
+            row = Row(made, data.draw(table.rows | table.texts))
+            old = Row(made, data.draw(table.rows))
+            place = (100 * ordinal, transaction, ordinal, made)
+            change: Insert | Update | Delete = Insert(*place, row)
+            if kind in ("update", "full"):
+                change = Update(*place, old if kind == "full" else None, row)
+            elif kind == "delete":
+                change = Delete(*place, row)
+            try:
+                expected = formatter().format(change)
+            except ConfigurationError:
+                with pytest.raises(ConfigurationError):
+                    warm.format(change)
+            else:
+                assert warm.format(change) == expected

@@ -11,7 +11,14 @@ from pglogical_cdc.events import RawValue, Relation
 from pglogical_cdc.formatters.debezium.options import TableOptions, TypeOptions
 from pglogical_cdc.formatters.debezium.row_format import RowFormat, row_members
 from pglogical_cdc.formatters.debezium.table import TableFormat
-from pglogical_cdc.formatters.wire.row_writer import Member, compile_row, row_source
+from pglogical_cdc.formatters.wire.row_writer import (
+    Frame,
+    Member,
+    compile_event,
+    compile_row,
+    event_source,
+    row_source,
+)
 from pglogical_cdc.formatters.wire.usual_form import UsualForm
 from pglogical_cdc.protocol import BinaryValue
 from tests.formatters.debezium.columns import tables
@@ -166,3 +173,59 @@ class TestCompileRow:
         one = _format(relation(column("a", "int4"), defaults={"a": "1"}))
         other = _format(relation(column("b", "int4"), defaults={"b": "2"}))
         assert (one.payload([None]), other.payload([None])) == (b'{"a":1}', b'{"b":2}')
+
+
+_EVENT = Frame("before, after", "<{before}", "{after}>")
+
+
+class TestCompileEvent:
+    def test_the_key_is_made_of_the_rows_values(self) -> None:
+        form = UsualForm("v.decode()", "v != b'odd'")
+        members = [_member(0, "[", form), _member(1, ",", form)]
+        part = _member(1, "{", form)
+        write = compile_event(
+            members, [part], _EVENT, end="]", other=_nothing, plain=_plain, plain_key=_plain_key
+        )
+        assert write is not None
+        assert write([b"1", b"2"], "a", "\xe9") == ("<a[1,2]\xe9>".encode(), b"{2]")
+        # As the row has it, in the usual form or not.
+        assert write([None, b"odd"], "", "") == (b"<[null,<odd>]>", b"{<odd>]")
+        # What is not text is for the key to say, and what fails, too.
+        assert write([b"1", None], "", "") == (b"<[1,null]>", b"key")
+        assert write([UNCHANGED, b"2"], "a", "\xe9") == ("<aplain\xe9>".encode(), b"key")
+
+    def test_a_key_that_is_written_otherwise(self) -> None:
+        form, other = UsualForm("v.decode()"), UsualForm("'x'")
+        for part in (_member(1, "{", form), _member(0, "{", other), _member(0, "{")):
+            for member in (_member(0, "[", form), _member(0, "[")):
+                if member.form is part.form and part.form is not None and part.position == 0:
+                    continue
+                assert (
+                    compile_event(
+                        *([member], [part], _EVENT),
+                        end="]",
+                        other=_nothing,
+                        plain=_plain,
+                        plain_key=_plain_key,
+                    )
+                    is None
+                )
+
+    def test_the_source_can_be_read(self) -> None:
+        form = UsualForm("v.decode()")
+        assert event_source([_member(0, "[", form)], [0], _EVENT) == (
+            "def write(raw, before, after):\n"
+            "  try:\n"
+            "    v = raw[0]\n"
+            "    v0 = ((v.decode())) if v.__class__ is bytes else null0 if v is None"
+            " else other(0, v)\n"
+            "    key = f'{key_name0}{v0}{end}'.encode() if raw[0].__class__ is bytes"
+            " else plain_key(raw)\n"
+            "    return f'<{before}{name0}{v0}{end}{after}>'.encode(), key\n"
+            "  except Exception:\n"
+            "    return f'<{before}'.encode() + plain(raw) + f'{after}>'.encode(), plain_key(raw)\n"
+        )
+
+
+def _plain_key(raw: Sequence[RawValue]) -> bytes:
+    return b"key"
