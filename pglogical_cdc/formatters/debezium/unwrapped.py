@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from attrs import evolve, field
 from typing_extensions import Unpack
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import ConfigurationError
-from pglogical_cdc.events import Relation, Row, RowChange
+from pglogical_cdc.events import (
+    Change,
+    Delete,
+    Insert,
+    Relation,
+    Row,
+    RowChange,
+    SnapshotRead,
+    Update,
+)
 from pglogical_cdc.formatters.base import Record, place_of
 from pglogical_cdc.formatters.debezium.added_fields import AddedField, read_added_fields
+from pglogical_cdc.formatters.debezium.bare_frame import BareFrame
 from pglogical_cdc.formatters.debezium.connect_schema import STRING, ConnectSchema
 from pglogical_cdc.formatters.debezium.formatter import DebeziumFormatter, Headers
 from pglogical_cdc.formatters.debezium.names import topic_name
@@ -156,6 +166,60 @@ class UnwrappedFormatter(DebeziumFormatter):
             or self._options.schemas
         )
         """Whether a record has a row and a key, and nothing else."""
+        self._has_frames = (
+            self._is_bare
+            and not self._metadata
+            and not self._skip_unchanged
+            and self._skipped.isdisjoint("cud")
+        )
+        """Whether nothing is counted or compared to make a record."""
+        self._bare_frame: BareFrame | None = None
+        """That of the last change, if the next ones may have it, too."""
+        self._bare_frames: dict[tuple[int, type[RowChange]], BareFrame] = {}
+
+    def format(self, change: Change) -> Sequence[Record]:
+        """Return the records of one change; a truncate or `SchemaChange` gives none.
+
+        Raises:
+            ConfigurationError: a value is in binary form, or a field is added under a name that
+                a column has.
+        """
+        made: Any = change
+        frame = self._bare_frame
+        if (
+            frame is None
+            or change.__class__ is not frame.kind
+            or made.relation is not frame.relation
+        ):
+            frame = self._bare_frame = self._frame_of(change)
+        if frame is not None:
+            if change.transaction is not None:
+                self._sources.dated = change.transaction
+            record = frame.record(made)
+            if record is not None:
+                return (record,)
+        return super().format(change)
+
+    def _frame_of(self, change: Change) -> BareFrame | None:
+        if not self._has_frames or not isinstance(change, (Insert, Update, Delete, SnapshotRead)):
+            return None
+        if isinstance(change, Delete) and self._mode == "drop":
+            return None
+        relation, kind = change.relation, change.__class__
+        frame = self._bare_frames.get((relation.oid, kind))
+        if frame is None or frame.relation is not relation:
+            table = self._table(relation)
+            if table.is_skipped:
+                return None
+            row = change.before if isinstance(change, Delete) else change.after
+            frame = self._bare_frames[relation.oid, kind] = BareFrame(
+                table,
+                kind,
+                self._context,
+                has_key=table.key(row) is not None,
+                deleted=b"null" if self._mode == "tombstone" else None,
+            )
+        return frame
 
     def _new_table(self, relation: Relation) -> TableFormat:
         table = super()._new_table(relation)

@@ -8,7 +8,7 @@ source. What neither of them tells is named in the docstring of `DmsFormatter`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from pglogical_cdc.clock import time_ns
 from pglogical_cdc.errors import ConfigurationError
@@ -26,7 +26,9 @@ from pglogical_cdc.events import (
 )
 from pglogical_cdc.formatters.base import ControlRecord, Record, place_of
 from pglogical_cdc.formatters.dms.control import Control, Controls
-from pglogical_cdc.formatters.dms.layout import LAYOUTS, Json, quoted, timestamp
+from pglogical_cdc.formatters.dms.frame import Frame, Frames
+from pglogical_cdc.formatters.dms.layout import LAYOUTS, Json, quoted, timestamps
+from pglogical_cdc.formatters.dms.metadata import Metadata
 from pglogical_cdc.formatters.dms.partition import PartitionKey, PartitionKeys
 from pglogical_cdc.formatters.dms.settings import BeforeImage, BeforeImageColumns
 from pglogical_cdc.formatters.dms.table import Table, TableOptions, Tables
@@ -202,12 +204,11 @@ class DmsFormatter:
                 f"topic must be a name, or a function of schema and table, not {topic!r}"
             )
         self._layout: Final = LAYOUTS[message_format]
-        self._partition_value: Final = include_partition_value
         self._details: Final = include_control_details
         self._on_truncate: Final = on_truncate
         self._task_id: Final = task_id
         self._topic: Final = topic
-        self._clock: Final = clock
+        self._timestamp: Final = timestamps(clock)
         self._before_image: Final = before_image
         self._keys: Final = PartitionKeys(
             partition_key,
@@ -241,8 +242,17 @@ class DmsFormatter:
         self._known: dict[int, Table] = {}
         self._brought: tuple[Change | None, Sequence[Control]] = None, ()
         """The last change that has shown a new version of a table, and what that tells."""
-        self._kinds: dict[tuple[str, str], str] = {}
-        """What metadata says after the time of a kind of record, by operation and type of key."""
+        self._metadata: Final = Metadata(self._layout, "data", key_values=include_partition_value)
+        self._control_metadata: Final = Metadata(
+            self._layout, "control", key_values=include_partition_value
+        )
+        self._frames: Final = Frames(self._layout, self._metadata, self._keys, self._timestamp)
+        self._frame: Frame | None = None
+        """That of the last change, if the next ones may have it, too."""
+        self._has_frames: Final = (
+            before_image is None and not include_transaction_details and not tells
+        )
+        """Whether records have a row in a frame and nothing else, and come alone."""
 
     @property
     def identifies_rows(self) -> bool:
@@ -261,8 +271,21 @@ class DmsFormatter:
             ConfigurationError: a value is in binary form, or a column of a `BeforeImageColumns`
                 would have the name of another.
         """
-        if not isinstance(change, RowChange):
-            return ()
+        made: Any = change
+        frame = self._frame
+        if (
+            frame is None
+            or change.transaction is not frame.transaction
+            or change.__class__ is not frame.kind
+            or made.relation is not frame.relation
+        ):
+            if not isinstance(change, RowChange):
+                return ()
+            frame = self._frame = self._frames.of(change)
+        record = None if frame is None else frame.record(made)
+        return self._told_records(made) if record is None else (record,)
+
+    def _told_records(self, change: RowChange) -> Sequence[Record]:
         relation = change.relation
         table = self._known.get(relation.oid)
         is_new = table is None or table.relation is not relation
@@ -320,19 +343,21 @@ class DmsFormatter:
             if isinstance(self._before_image, BeforeImageColumns):
                 added = _before_columns(table, old)
             elif isinstance(self._before_image, BeforeImage) and isinstance(change, Update):
-                image = "" if old is None else table.before.write(old.raw, "", "").decode()
+                image = "" if old is None else _separated(table.before.write(old.raw, "", ""))
                 members.append(layout.object(quoted(self._before_image.field_name), image))
         key_type, key = self._keys.of(table, change)
-        metadata = self._metadata(operation, "data", key_type, key, table.name)
         transaction = change.transaction
-        if transaction is not None:
-            metadata += f'{layout.separator}"transaction-id"{layout.colon}{transaction.xid}'
-            if self._transaction is not None:
-                details = self._transaction.members(transaction, change, layout.colon)
-                metadata += "".join([layout.separator + each for each in details])
+        metadata = self._metadata.members(
+            self._timestamp(), operation, key_type, key, table.name, transaction
+        )
+        if transaction is not None and self._transaction is not None:
+            details = self._transaction.members(transaction, change, layout.colon)
+            metadata += "".join([layout.separator + each for each in details])
         rest = added + layout.rest([*members, layout.object('"metadata"', metadata)])
         write = table.data.write_deleted if operation == "delete" else table.data.write
-        value = layout.started(write(row.raw, "", rest))
+        value = write(row.raw, layout.data, rest)
+        if self._has_frames and self._frame is None:
+            self._frames.add(table, change, operation)
         return Record(table.topic, key.encode(), value, (), place_of(change))
 
     # -- control
@@ -350,7 +375,9 @@ class DmsFormatter:
             f'"schema-name"{layout.colon}{quoted(schema)}{layout.separator}'
             f'"table-name"{layout.colon}{quoted(table)}'
         )
-        metadata = self._metadata(operation, "control", "task-id", self._task_id, name)
+        metadata = self._control_metadata.members(
+            self._timestamp(), operation, "task-id", self._task_id, name
+        )
         members = [layout.object('"metadata"', metadata)]
         if self._details:
             members.insert(0, layout.member('"control"', layout.members(body)))
@@ -362,26 +389,13 @@ class DmsFormatter:
             change.position,
         )
 
-    def _metadata(
-        self, operation: str, record_type: str, key_type: str, key: str, name: str
-    ) -> str:
-        """Return the members of ``metadata``, each with a separator before it."""
-        colon, separator = self._layout.colon, self._layout.separator
-        kind = self._kinds.get((operation, key_type))
-        if kind is None:
-            kind = self._kinds[operation, key_type] = (
-                f'"{separator}"record-type"{colon}"{record_type}"'
-                f'{separator}"operation"{colon}"{operation}"'
-                f'{separator}"partition-key-type"{colon}"{key_type}"'
-            )
-        now = timestamp(self._clock() // 1000)
-        value = ""
-        if self._partition_value and key_type != "schema-table":
-            value = f'{separator}"partition-key-value"{colon}{quoted(key)}'
-        return f'{separator}"timestamp"{colon}"{now}{kind}{value}{separator}{name}'
-
 
 def _before_columns(table: Table, old: Row | None) -> str:
     assert table.before is not None
     raw: Sequence[RawValue] = old.raw if old is not None else [None] * len(table.relation.columns)
-    return table.before.write_deleted(raw, "", "").decode()
+    return _separated(table.before.write_deleted(raw, "", ""))
+
+
+def _separated(members: bytes) -> str:
+    """Give the first of some members the comma that it lacks."""
+    return f",{members.decode()}" if members else ""

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Final, TypeAlias
 
-__all__ = ("LAYOUTS", "Json", "Layout", "quoted", "timestamp")
+__all__ = ("LAYOUTS", "Json", "Layout", "quoted", "timestamp", "timestamps")
 
 Json: TypeAlias = bool | int | str | Sequence[str] | Mapping[str, "Json"]
 """What a control record tells."""
@@ -40,7 +40,8 @@ class Layout:
         """Between a name and its value."""
         self._outer: Final = self._braces(1)
         self._inner: Final = self._braces(2)
-        self._data: Final = f'{self._outer[0]}"data"{self.colon}{{'.encode()
+        self.data: Final = f'{self._outer[0]}"data"{self.colon}{{'
+        """What a message begins with, up to the members of its first one."""
         self.separator: Final = self._inner[1]
         """Between the members of an object that is itself a member of the message."""
 
@@ -66,14 +67,6 @@ class Layout:
         """Return what `member` does, of members that each have a `separator` before them."""
         # The brace takes the place of the first comma.
         return f"{name}{self.colon}{{{members[1:]}{self._inner[2]}"
-
-    def started(self, rest: bytes) -> bytes:
-        """Return the message that begins with ``data``.
-
-        Args:
-            rest: its members, each with a `separator` before it, and what `rest` returns.
-        """
-        return self._data + (rest[1:] if rest[:1] == b"," else rest)
 
     def rest(self, members: Sequence[str]) -> str:
         """Return what comes in a message after the members of its first member.
@@ -131,6 +124,30 @@ def timestamp(microseconds: int) -> str:
         return f"{_second(seconds)}.{fraction:06d}Z"
     text = f"{microseconds}"
     return f"{_second(text[:-6])}.{text[-6:]}Z"
+
+
+def timestamps(clock: Callable[[], int]) -> Callable[[], str]:
+    """Return what writes the time as `timestamp` does, the second only when it changes.
+
+    Args:
+        clock: nanoseconds since 1970-01-01 UTC.
+    """
+    start = end = 0
+    second = ""
+
+    def written() -> str:
+        nonlocal start, end, second
+        now = clock()
+        if start <= now < end:
+            return f"{second}{f'{now}'[-9:-3]}Z"
+        text = timestamp(now // 1000)
+        if now >= 1_000_000_000:  # below that there are too few digits to cut
+            start = now - now % 1_000_000_000
+            end = start + 1_000_000_000
+            second = text[:-7]
+        return text
+
+    return written
 
 
 @lru_cache(maxsize=16)

@@ -7,7 +7,7 @@ primary key.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
 from pglogical_cdc.errors import ConfigurationError
@@ -16,11 +16,14 @@ from pglogical_cdc.formatters.dms.table import Table, primary_key
 from pglogical_cdc.formatters.option_check import check_option, check_text
 from pglogical_cdc.formatters.wire.binary_form import binary_form_error
 
-__all__ = ("PartitionKey", "PartitionKeys")
+__all__ = ("KeyOfRow", "PartitionKey", "PartitionKeys")
 
 PartitionKey: TypeAlias = Literal[
     "schema-table", "primary-key", "transaction-id", "constant", "attribute-name"
 ]
+
+KeyOfRow: TypeAlias = Callable[[Row], "bytes | None"]
+"""From a row to the key of its record; None if that takes a closer look."""
 
 
 class PartitionKeys:
@@ -82,6 +85,33 @@ class PartitionKeys:
                 return "primary-key", self._join(relation, parts)
         return "schema-table", table.schema_table
 
+    def of_rows(self, table: Table, change: RowChange) -> tuple[PartitionKey, KeyOfRow] | None:
+        """Return the type that most keys have, and what makes such a key of a row.
+
+        Args:
+            table: the version of the table.
+            change: one of a transaction's changes of one kind.
+
+        Returns:
+            None if all these changes have the key of this one.
+        """
+        wanted = self._kind
+        if wanted == "attribute-name" and self._name is not None:
+            position = table.relation.positions.get(self._name)
+            if position is None:
+                return None
+            return "attribute-name", _attribute_key(table.relation, position)
+        if wanted == "constant" or (wanted == "transaction-id" and change.transaction is not None):
+            return None
+        relation = table.relation.base or table.relation
+        names = primary_key(relation)
+        if not names or not (wanted == "primary-key" or isinstance(change, SnapshotRead)):
+            return None
+        start = f"{relation.schema}.{relation.name}." if self._include_schema_table else ""
+        positions = [relation.positions[name] for name in names]
+        separator = self._separator.encode()
+        return "primary-key", _joined_key(positions, start.encode(), separator)
+
     def identifies_rows(self, *, topic_of_table: bool) -> bool:
         """Tell whether the keys can tell any two rows apart, together with the topic."""
         return self._kind == "primary-key" and (self._include_schema_table or topic_of_table)
@@ -133,6 +163,31 @@ def _key_parts(relation: Relation, *rows: Sequence[RawValue]) -> list[str] | Non
             return None
         parts.append(part)
     return parts or None
+
+
+# Of what is ASCII, the bytes that came are those of the key.
+
+
+def _attribute_key(relation: Relation, position: int) -> KeyOfRow:
+    def key(row: Row) -> bytes | None:
+        value = row.raw[position] if row.relation is relation else None
+        return value if type(value) is bytes and value.isascii() else None
+
+    return key
+
+
+def _joined_key(positions: Sequence[int], start: bytes, separator: bytes) -> KeyOfRow:
+    def key(row: Row) -> bytes | None:
+        raw = row.base.raw
+        parts = []
+        for position in positions:
+            part = raw[position]
+            if type(part) is not bytes or not part.isascii():
+                return None
+            parts.append(part)
+        return start + separator.join(parts)
+
+    return key
 
 
 def _text(relation: Relation, value: RawValue) -> str | None:

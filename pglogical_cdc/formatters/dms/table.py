@@ -6,17 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from pglogical_cdc._attrs import record
-from pglogical_cdc.absent import Absent
 from pglogical_cdc.errors import ConfigurationError
-from pglogical_cdc.events import RawValue, Relation, ReplicaIdentity
+from pglogical_cdc.events import Relation, ReplicaIdentity
 from pglogical_cdc.formatters.dms.column_type import ColumnType, column_type
 from pglogical_cdc.formatters.dms.layout import Layout, quoted
+from pglogical_cdc.formatters.dms.members import Members
 from pglogical_cdc.formatters.dms.settings import BeforeImage, BeforeImageColumns
-from pglogical_cdc.formatters.dms.values import Render, ValueOptions, renderer, usual_form
-from pglogical_cdc.formatters.wire.binary_form import binary_form_error
-from pglogical_cdc.formatters.wire.row_writer import Member, WriteRow, compile_row
+from pglogical_cdc.formatters.dms.values import ValueOptions, renderer
 
-__all__ = ("Members", "Table", "TableOptions", "Tables", "primary_key")
+__all__ = ("Table", "TableOptions", "Tables", "primary_key")
 
 
 @record
@@ -29,87 +27,6 @@ class TableOptions:
     """``IncludeNullAndEmpty``."""
     lobs_without_primary_key: bool
     before_image: BeforeImage | BeforeImageColumns | None
-
-
-class Members:
-    """Some columns of a row as the members of a JSON object.
-
-    Args:
-        relation: the version of the table.
-        columns: position in the row, name as JSON with its colon, and what writes the value.
-        nulls: whether NULL is written.
-        separator: what stands between members.
-    """
-
-    def __init__(
-        self,
-        relation: Relation,
-        columns: Sequence[tuple[int, str, Render]],
-        *,
-        nulls: bool,
-        separator: str,
-    ) -> None:
-        self._relation: Final = relation
-        self._columns: Final = columns
-        self._nulls: Final = nulls
-        self._separator: Final = separator
-        self.write: Final = self._compiled(null_for_absent=False)
-        """Writes what `of` returns, each with the separator before it."""
-        self.write_deleted: Final = self._compiled(null_for_absent=True)
-        """The same, with NULL for what was not sent."""
-
-    def _compiled(self, *, null_for_absent: bool) -> WriteRow:
-        members = []
-        for position, name, render in self._columns:
-            null = f"{self._separator}{name}null" if self._nulls else ""
-            members.append(
-                Member(
-                    position=position,
-                    name=f"{self._separator}{name}",
-                    form=usual_form(render),
-                    call="render#(v)",
-                    names={"render#": render},
-                    null=null,
-                    not_sent=null if null_for_absent else "",
-                )
-            )
-
-        def other(index: int, value: RawValue) -> str:
-            if isinstance(value, bytes):
-                raise binary_form_error(self._relation)
-            return members[index].null if null_for_absent else ""
-
-        def plain(raw: Sequence[RawValue]) -> bytes:
-            found = self.of(raw, null_for_absent=null_for_absent)
-            return "".join([self._separator + member for member in found]).encode()
-
-        return compile_row(members, end="", other=other, plain=plain, omits=True)
-
-    def of(self, raw: Sequence[RawValue], *, null_for_absent: bool = False) -> list[str]:
-        """Return the members that a row has.
-
-        Args:
-            raw: the wire values.
-            null_for_absent: whether a value that the server did not send is written like NULL.
-
-        Raises:
-            ConfigurationError: a value is in binary form.
-        """
-        members: list[str] = []
-        nulls = self._nulls
-        for position, name, render in self._columns:
-            value = raw[position]
-            if type(value) is bytes:
-                members.append(name + render(value))
-            elif value is None:
-                if nulls:
-                    members.append(name + "null")
-            elif isinstance(value, Absent):
-                if nulls and null_for_absent:
-                    members.append(name + "null")
-            else:
-                raise binary_form_error(self._relation)
-        return members
 
 
 @record

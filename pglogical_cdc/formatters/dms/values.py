@@ -26,11 +26,12 @@ from typing import Final, TypeAlias
 from pglogical_cdc._attrs import record
 from pglogical_cdc.events import Column, Relation, base_type
 from pglogical_cdc.formatters.dms.column_type import MAX_DIGITS
+from pglogical_cdc.formatters.wire import usual_form as forms
 from pglogical_cdc.formatters.wire.binary import bytea_bytes
-from pglogical_cdc.formatters.wire.times import ISO_TIMESTAMP, iso_form, utc_offset
+from pglogical_cdc.formatters.wire.times import ISO_TIMESTAMP, utc_offset
 from pglogical_cdc.formatters.wire.usual_form import UsualForm
 
-__all__ = ("Render", "ValueOptions", "renderer", "usual_form")
+__all__ = ("NAMES", "Render", "ValueOptions", "renderer", "usual_form")
 
 Render: TypeAlias = Callable[[bytes], str]
 """From a value in text format, as it came, to JSON text."""
@@ -89,6 +90,10 @@ def renderer(relation: Relation, column: Column, options: ValueOptions) -> Rende
             if modifier in (-1, 6):
                 return _MICROSECONDS[name]
             return _timestamp(modifier)
+        case "text" | "varchar" | "bpchar" | "char" | "name":
+            return _word
+        case "uuid":
+            return _uuid
     return _string
 
 
@@ -129,6 +134,14 @@ def _string(value: bytes) -> str:
         return encode_basestring(value.decode())
     except UnicodeDecodeError:
         return encode_basestring(value.decode("utf-8", "replace"))
+
+
+def _word(value: bytes) -> str:
+    return _string(value)
+
+
+def _uuid(value: bytes) -> str:
+    return _string(value)
 
 
 def _not_a_number(text: str) -> str:
@@ -256,19 +269,42 @@ def _timestamp(digits: int) -> Render:
 
 _MICROSECONDS: Final = {"timestamp": _timestamp(6), "timestamptz": _timestamp(6)}
 
+_ISO: Final = "0000-00-00 00:00:00.000000"
+_UUID: Final = "00000000-0000-0000-0000-000000000000"
+
 _FORMS: Final[Mapping[Render, UsualForm]] = {
     _boolean: UsualForm('"true" if v == b"t" else "false"', 'v == b"t" or v == b"f"'),
     _number: UsualForm("v.decode()", "v.isdigit() and (v[0] != 48 or len(v) == 1)"),
-    # Neither sign, nor a zero before the point, which numbers may but need not have.
+    # No sign, and a zero at the front only before the point.
     _numeric: UsualForm(
-        "v.decode()",
-        f"48 < v[0] and v[-1] > 47 and len(v) <= {MAX_DIGITS}"
-        ' and v.replace(b".", b"", 1).isdigit()',
+        "v.decode()", 'v.translate(zeros) in decimals and (v[0] != 48 or v[1:2] == b".")'
     ),
     _string: UsualForm("quote(v.decode())"),
-    _MICROSECONDS["timestamp"]: iso_form(6, zone=False),
-    _MICROSECONDS["timestamptz"]: iso_form(6, zone=True),
+    # A word or a hash; the test ends at the first space of all others.
+    _word: UsualForm("f'\"{v.decode()}\"' if v.isalnum() else quote(v.decode())"),
+    _uuid: UsualForm("f'\"{v.decode()}\"'", f'v.translate(hex_zeros) == b"{_UUID}"'),
+    _MICROSECONDS["timestamp"]: UsualForm(
+        "f'\"{v.translate(iso).decode()}Z\"'", f'v.translate(zeros) == b"{_ISO}"'
+    ),
+    _MICROSECONDS["timestamptz"]: UsualForm(
+        "f'\"{v.translate(iso)[:26].decode()}Z\"'",
+        f'v.translate(zeros) == b"{_ISO}+00" and v[-2:] == b"00"',
+    ),
 }
+
+NAMES: Final[Mapping[str, object]] = {
+    **forms.NAMES,
+    "decimals": frozenset(
+        [
+            b"0" * whole + b"." * (digits > 0) + b"0" * digits
+            for whole in range(1, MAX_DIGITS)
+            for digits in range(MAX_DIGITS - whole)
+        ]
+    ),
+    "hex_zeros": bytes.maketrans(b"0123456789abcdef", b"0" * 16),
+    "iso": bytes.maketrans(b" ", b"T"),
+}
+"""What the expressions of `usual_form` may call or use."""
 
 
 def _in_utc(match: re.Match[bytes]) -> str | None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pglogical_cdc.formatters.dms.layout import LAYOUTS, Json, quoted, timestamp
+from pglogical_cdc.formatters.dms.layout import LAYOUTS, Json, quoted, timestamp, timestamps
 
 
 @pytest.mark.parametrize("name", ["json", "json-unformatted"])
@@ -63,3 +63,12 @@ def test_quoted() -> None:
 )
 def test_timestamp(microseconds: int, text: str) -> None:
     assert timestamp(microseconds) == text
+
+
+def test_times_that_follow_each_other() -> None:
+    second = 1_767_323_045_000_000_000
+    times = [-1, 0, 999, 999_999_999, 1_000_000_000, 1_000_001_999, second, second + 6_999]
+    times += [second + 999_999_999, second + 1_000_000_000, second - 1, 10**21, 10**21 + 7_000]
+    given = iter(times)
+    written = timestamps(lambda: next(given))
+    assert [written() for _ in times] == [timestamp(each // 1000) for each in times]

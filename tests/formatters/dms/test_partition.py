@@ -153,3 +153,46 @@ def test_a_kind_has_what_it_needs_and_nothing_else(
 ) -> None:
     with pytest.raises(ConfigurationError, match=words):
         keys(kind, **options)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "raw", "expected"),
+    [
+        ("primary-key", {}, (b"x", b"y", b"z"), b"y.x"),
+        ("primary-key", {"include_schema_table": True}, (b"x", b"y", b"z"), b"public.t.y.x"),
+        ("primary-key", {}, (None, b"y", b"z"), None),
+        ("primary-key", {}, (b"\xff", b"y", b"z"), None),
+        ("primary-key", {}, (BinaryValue(b"x"), b"y", b"z"), None),
+        ("attribute-name", {"name": "v"}, (b"x", b"y", b"z"), b"z"),
+        ("attribute-name", {"name": "v"}, (b"x", b"y", None), None),
+        ("attribute-name", {"name": "v"}, (b"x", b"y", BinaryValue(b"z")), None),
+    ],
+)
+def test_most_keys_are_made_of_the_row_s_own_bytes(
+    kind: Any, options: dict[str, Any], raw: Any, expected: bytes | None
+) -> None:
+    made, change = keys(kind, **options), insert(*raw)
+    found = made.of_rows(described(), change)
+    assert found is not None
+    assert found[0] == kind
+    assert found[1](Row(TABLE, raw)) == expected
+    if expected is not None:
+        assert made.of(described(), change) == (kind, expected.decode())
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "reads"),
+    [
+        ("schema-table", {}, True),
+        ("transaction-id", {}, True),
+        ("constant", {"value": "x"}, False),
+        ("attribute-name", {"name": "nowhere"}, False),
+    ],
+)
+def test_keys_that_all_rows_of_a_transaction_share(
+    kind: Any, options: dict[str, Any], reads: bool
+) -> None:
+    read = SnapshotRead(1, None, 0, TABLE, Row(TABLE, [b"x", b"y", b"z"]))
+    made = keys(kind, **options)
+    assert made.of_rows(described(), insert(b"x", b"y", b"z")) is None
+    assert (made.of_rows(described(), read) is not None) is reads

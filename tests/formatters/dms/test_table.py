@@ -121,5 +121,6 @@ def test_compiled_members_are_those_of_the_plain_way(nulls: bool, data: st.DataO
     for values in (drawn.rows, drawn.texts):
         raw = data.draw(values)
         for write, deleted in ((found.write, False), (found.write_deleted, True)):
-            members = found.of(raw, null_for_absent=deleted)
-            assert write(raw, "<", ">").decode() == f"<{''.join(f',{each}' for each in members)}>"
+            members = ",".join(found.of(raw, null_for_absent=deleted))
+            assert write(raw, "<", ">").decode() == f"<{members}>"
+            assert write(raw, "<", ",>").decode() == (f"<{members},>" if members else "<>")
