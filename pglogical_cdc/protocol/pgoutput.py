@@ -41,7 +41,7 @@ from pglogical_cdc.protocol.messages import (
     TypeMessage,
     UpdateMessage,
 )
-from pglogical_cdc.protocol.splitter import split_tuple
+from pglogical_cdc.protocol.splitter import SPLITTERS, split_tuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,14 +49,18 @@ if TYPE_CHECKING:
 __all__ = ("PgoutputParser",)
 
 _STREAM_START: Final = ord("S")
-_STREAM_STOP: Final = ord("E")
+_BLOCK_ENDS: Final = frozenset(b"SE")
 
 _NEW: Final = ord("N")
 _OLD_KINDS: Final[dict[int, OldTupleKind]] = {ord("K"): "K", ord("O"): "O"}
 _REPLICA_IDENTITIES: Final = frozenset(b"dnfi")
 
+_ROW: Final = struct.Struct(">xIBH").unpack_from
 _CHANGE: Final = struct.Struct(">xIB").unpack_from
 _STREAMED_CHANGE: Final = struct.Struct(">xIIB").unpack_from
+
+_ODD: Final = (LookupError, ValueError, struct.error)
+"""Raised by a splitter, or for want of one."""
 
 
 def _xid(buffer: MessageBuffer, streamed: bool) -> int | None:
@@ -168,7 +172,19 @@ def _type(data: bytes, streamed: bool) -> TypeMessage:
     return TypeMessage(type_oid, namespace, name, xid)
 
 
+# Insert, Update without an old tuple, and Delete are nearly all that comes: each is tried once
+# without a look at what may be wrong with it.
+
+
 def _insert(data: bytes, streamed: bool) -> InsertMessage:
+    if not streamed:
+        try:
+            relation_id, kind, columns = _ROW(data)
+            new_tuple, offset = SPLITTERS[columns](data, 8)
+            if kind == _NEW and offset == len(data):
+                return InsertMessage(relation_id, new_tuple)
+        except _ODD:
+            pass
     xid, relation_id, kind, offset = _change(data, streamed, "Insert")
     if kind != _NEW:
         raise _wrong_kind("Insert", offset - 1, "a new tuple ('N')", kind)
@@ -178,6 +194,15 @@ def _insert(data: bytes, streamed: bool) -> InsertMessage:
 
 
 def _update(data: bytes, streamed: bool) -> UpdateMessage:
+    if not streamed:
+        try:
+            relation_id, kind, columns = _ROW(data)
+            if kind == _NEW:
+                new_tuple, offset = SPLITTERS[columns](data, 8)
+                if offset == len(data):
+                    return UpdateMessage(relation_id, None, None, new_tuple)
+        except _ODD:
+            pass
     xid, relation_id, kind, offset = _change(data, streamed, "Update")
     old_kind = old_tuple = None
     if kind != _NEW:
@@ -198,6 +223,14 @@ def _update(data: bytes, streamed: bool) -> UpdateMessage:
 
 
 def _delete(data: bytes, streamed: bool) -> DeleteMessage:
+    if not streamed:
+        try:
+            relation_id, kind, columns = _ROW(data)
+            old_tuple, offset = SPLITTERS[columns](data, 8)
+            if offset == len(data):
+                return DeleteMessage(relation_id, _OLD_KINDS[kind], old_tuple)
+        except _ODD:
+            pass
     xid, relation_id, kind, offset = _change(data, streamed, "Delete")
     old_kind = _OLD_KINDS.get(kind)
     if old_kind is None:
@@ -419,12 +452,10 @@ class PgoutputParser:
         if read is None:
             raise self._refusal(code)
         message = read(data, self._in_stream)
-        if code == _STREAM_START:
-            self._in_stream = True
-            self._readers = _INSIDE[self._protocol_version]
-        elif code == _STREAM_STOP:
-            self._in_stream = False
-            self._readers = _OUTSIDE[self._protocol_version]
+        if code in _BLOCK_ENDS:
+            self._in_stream = code == _STREAM_START
+            places = _INSIDE if self._in_stream else _OUTSIDE
+            self._readers = places[self._protocol_version]
         return message
 
     def _refusal(self, code: int) -> ProtocolError:

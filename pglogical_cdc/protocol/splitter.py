@@ -8,7 +8,6 @@ which reads it or says what is wrong with it.
 
 from __future__ import annotations
 
-import functools
 import struct
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
@@ -16,13 +15,16 @@ from typing import Any, Final, TypeAlias
 from pglogical_cdc.absent import UNCHANGED
 from pglogical_cdc.protocol.tuples import BinaryValue, TupleData, read_tuple
 
-__all__ = ("Split", "split_tuple", "splitter", "splitter_source")
+__all__ = ("SPLITTERS", "Split", "split_tuple", "splitter", "splitter_source")
 
 Split: TypeAlias = Callable[[bytes, int], tuple[TupleData, int]]
 """From a message and the offset of the first value to the values and the offset behind them."""
 
 _MOST_COLUMNS: Final = 1600
 """A table has no more (PostgreSQL manual, "PostgreSQL Limits")."""
+
+_KEPT: Final = 256
+"""Numbers of columns; more are not met in one stream but in a hostile one."""
 
 _COUNT: Final = struct.Struct(">h").unpack_from
 
@@ -66,15 +68,22 @@ def splitter_source(columns: int) -> str:
     )
 
 
-@functools.lru_cache(maxsize=256)
+SPLITTERS: Final[dict[int, Split]] = {}
+"""By number of columns, those that `splitter` has compiled."""
+
+
 def splitter(columns: int) -> Split:
     """Return the function that splits so many columns.
 
     It raises `ValueError`, `IndexError` or `struct.error` where the message is not well-formed.
     """
-    names = dict(_NAMES)
-    exec(compile(splitter_source(columns), "<splitter>", "exec"), names)
-    split: Split = names["split"]
+    split = SPLITTERS.get(columns)
+    if split is None:
+        if len(SPLITTERS) >= _KEPT:
+            SPLITTERS.clear()
+        names = dict(_NAMES)
+        exec(compile(splitter_source(columns), "<splitter>", "exec"), names)
+        split = SPLITTERS[columns] = names["split"]
     return split
 
 

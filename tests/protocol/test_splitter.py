@@ -17,6 +17,7 @@ from pglogical_cdc.protocol import (
     splitter,
     splitter_source,
 )
+from pglogical_cdc.protocol.splitter import SPLITTERS
 from tests import wire
 
 if TYPE_CHECKING:
@@ -81,12 +82,12 @@ def test_any_number_of_columns(columns: int) -> None:
 
 
 def test_nothing_is_compiled_for_what_cannot_be() -> None:
-    compiled = splitter.cache_info().misses
+    compiled = dict(SPLITTERS)
     with pytest.raises(ProtocolError):
         split_tuple(b"\6\x3f" + b"n" * 100, 0, "Insert")
     with pytest.raises(ProtocolError):
         split_tuple(b"\x7f\xff" + b"n" * 20000, 0, "Insert")
-    assert splitter.cache_info().misses == compiled
+    assert compiled == SPLITTERS
 
 
 def test_source_can_be_read() -> None:
@@ -94,3 +95,9 @@ def test_source_can_be_read() -> None:
     assert source.startswith("def split(data, p):\n    kind = data[p]\n")
     assert source.endswith("    return (v0, v1, ), p\n")
     assert splitter(2) is splitter(2)
+
+
+def test_compiled_splitters_do_not_fill_the_memory() -> None:
+    for columns in range(600):
+        splitter(columns)
+    assert len(SPLITTERS) <= 256
