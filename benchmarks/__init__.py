@@ -1,7 +1,8 @@
-"""Benchmarks: micro cases for pytest-benchmark, and the whole path beside ``pg_recvlogical``.
+"""Benchmarks: the whole path beside other programs, the rooms one by one, and the guard of CI.
 
 ::
 
-    pytest benchmarks --benchmark-only
     python -m benchmarks.end_to_end
+    pytest benchmarks --benchmark-only
+    pytest benchmarks/test_guard.py
 """

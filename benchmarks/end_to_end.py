@@ -1,171 +1,121 @@
-"""The whole path, from the socket to JSON bytes, beside PostgreSQL's own pg_recvlogical.
+"""Every figure of the page "Performance", in one run, with a bar for each.
 
-``python -m benchmarks.end_to_end [--rows N] [--rounds N] [--pg VERSION]`` starts a server, writes
-a backlog, and lets each contestant read it from a copy of the same slot, each in a process of its
-own, in turn, round after round. The table has medians; ratios are to pg_recvlogical in the same
-run, because the machine's speed drifts.
+``python -m benchmarks.end_to_end`` starts a server, writes backlogs, and lets our readers and the
+peers read copies of the same slots, each in a process of its own, one after the other, round by
+round. It prints the table; a ratio is the median of those of the rounds, because a machine is not
+equally fast at all times.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import resource
-import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Collection
+from pathlib import Path
 
-import psycopg
+from benchmarks.charts import draw
+from benchmarks.page import PAGE, table, write_page
+from benchmarks.results import Results
+from benchmarks.rows import ROWS
+from benchmarks.rows.row import Entry, Row, Stage
+from benchmarks.runs import MissingPeerError
+from benchmarks.server import run_backlogs
+from benchmarks.setting import describe
+from tests.servers import CHOICES
 
-import pglogical_cdc as cdc
-from benchmarks import backlog
-from tests.servers import find_binaries, run_server
-
-__all__ = ("main",)
-
-PEER: Final = "pg_recvlogical -f /dev/null"
-
-
-def _changes(reader: cdc.ReplicationReader) -> int:
-    return sum(1 for _ in reader)
+__all__ = ("main", "measure")
 
 
-def _one_column(reader: cdc.ReplicationReader) -> int:
-    count = 0
-    for change in reader:
-        row = change.after if change.after is not None else change.before
-        assert row is not None
-        row["id"]
-        count += 1
-    return count
+def measure(
+    choice: str,
+    rounds: int,
+    scale: float,
+    letters: Collection[str],
+    after_round: Callable[[Results], None],
+) -> Results:
+    """Measure rows of the table.
 
-
-def _formatted(formatter: cdc.Formatter) -> Callable[[cdc.ReplicationReader], int]:
-    def run(reader: cdc.ReplicationReader) -> int:
-        count = 0
-        for change in reader:
-            formatter.format(change)
-            count += 1
-        return count
-
-    return run
-
-
-CONTESTANTS: Final[dict[str, Callable[[cdc.ReplicationReader], int]]] = {
-    "typed changes": _changes,
-    "one column of each row": _one_column,
-    "Debezium JSON": _formatted(cdc.DebeziumFormatter(topic_prefix="bench")),
-    "Debezium JSON with schemas": _formatted(
-        cdc.DebeziumFormatter(topic_prefix="bench", schemas_enable=True)
-    ),
-    "unwrapped JSON": _formatted(cdc.UnwrappedFormatter(topic_prefix="bench")),
-    "DMS JSON": _formatted(cdc.DmsFormatter(message_format="json-unformatted")),
-}
-
-
-def _work(name: str, dsn: str, slot: str, until: str) -> None:
-    """Be one contestant: read to the end and print what it took."""
-    with cdc.ReplicationReader(dsn, slot=slot, publications=["bench"], until=until) as reader:
-        began, cpu = time.perf_counter(), time.process_time()
-        count = CONTESTANTS[name](reader)
-        result = {
-            "changes": count,
-            "wall": time.perf_counter() - began,
-            "cpu": time.process_time() - cpu,
-            "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-        }
-    print(json.dumps(result))
-
-
-def _run_peer(binary: str, dsn: str, slot: str, until: str) -> dict[str, float]:
-    command = [
-        binary, "--dbname", dsn, "--slot", slot, "--start", "--endpos", until,
-        "--file", os.devnull, "--fsync-interval", "0",
-        "--option", "proto_version=1", "--option", "publication_names=bench",
-    ]  # fmt: skip
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True)
-    wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"wall": wall, "cpu": cpu}
-
-
-def _run_contestant(name: str, dsn: str, slot: str, until: str) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.end_to_end", "--work", name, dsn, slot, until]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    result: dict[str, float] = json.loads(done.stdout)
-    return result
-
-
-def _measure(choice: str, rows: int, rounds: int) -> dict[str, list[dict[str, float]]]:
-    binary = str(find_binaries(choice) / "bin" / "pg_recvlogical")
-    results: dict[str, list[dict[str, float]]] = {name: [] for name in [PEER, *CONTESTANTS]}
-    with run_server(choice) as server, psycopg.connect(server.dsn(), autocommit=True) as session:
-        session.execute(backlog.TABLE_SQL)
-        session.execute("CREATE PUBLICATION bench FOR ALL TABLES")
-        session.execute("SELECT pg_create_logical_replication_slot('origin_slot', 'pgoutput')")
-        for statement in backlog.workload(rows):
-            session.execute(statement)
-        (until,) = session.execute("SELECT pg_current_wal_flush_lsn()::text").fetchone() or ("",)
-        # pg_recvlogical ends at the first message at or past its end position.
-        session.execute("INSERT INTO standard (id) VALUES (-1)")
+    Args:
+        choice: the PostgreSQL, as of `tests.servers.find_binaries`.
+        rounds: how often each contestant runs.
+        scale: of all sizes.
+        letters: the rows.
+        after_round: gets what has been found so far, so that a run that is ended is not lost.
+    """
+    results = Results()
+    rows = [row for row in ROWS if row.letter in letters and _is_ready(row, results)]
+    with run_backlogs(choice) as backlogs:
+        results.setting = describe(backlogs.version, rounds, scale)
+        stage = Stage(backlogs, scale)
+        entered: list[tuple[Row, list[Entry]]] = []
+        for row in rows:
+            _say(f"{row.letter}: preparing")
+            entered.append((row, list(row.enter(stage))))
+            row.before(stage, results)
         for number in range(rounds):
-            for name in results:
-                slot = f"copy_{number}"
-                session.execute(
-                    "SELECT pg_copy_logical_replication_slot('origin_slot', %s)", [slot]
-                )
-                run = _run_peer if name == PEER else _run_contestant
-                label = binary if name == PEER else name
-                results[name].append(run(label, server.dsn(), slot, until))
-                session.execute("SELECT pg_drop_replication_slot(%s)", [slot])
+            for row, entries in entered:
+                if row.letter not in results.missing:
+                    _say(f"{row.letter}: round {number + 1} of {rounds}")
+                    _run_round(row, entries, number, results)
+            after_round(results)
     return results
 
 
-def _table(results: dict[str, list[dict[str, float]]]) -> str:
-    changes = max(run.get("changes", 0) for runs in results.values() for run in runs)
-    median = {
-        name: {key: statistics.median(run[key] for run in runs) for key in ("wall", "cpu")}
-        for name, runs in results.items()
-    }
-    lines = [
-        "| socket to ... | changes/s | ratio to pg_recvlogical | CPU s | MB |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for name, figures in median.items():
-        ratio = statistics.median(
-            peer["wall"] / run["wall"]
-            for peer, run in zip(results[PEER], results[name], strict=True)
-        )
-        memory = max(run.get("memory", 0) for run in results[name]) / 1024
-        lines.append(
-            f"| {name} | {changes / figures['wall']:,.0f} | {ratio:.2f} | {figures['cpu']:.2f} | "
-            f"{f'{memory:.0f}' if memory else ''} |"
-        )
-    return "\n".join(lines)
+def _is_ready(row: Row, results: Results) -> bool:
+    try:
+        row.prepare()
+    except MissingPeerError as error:
+        results.missing[row.letter] = str(error)
+    return row.letter not in results.missing
+
+
+def _run_round(row: Row, entries: list[Entry], number: int, results: Results) -> None:
+    for turn in range(row.turns):
+        # Now this one is first and now that one, so that a machine which slows down favours none.
+        backwards = (number * row.turns + turn) % 2
+        for entry in reversed(entries) if backwards else entries:
+            try:
+                results.add(row.letter, entry.name, entry.run())
+            except MissingPeerError as error:
+                results.missing[row.letter] = str(error)
+                return
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _letters(text: str) -> set[str]:
+    letters = set(text.split(","))
+    known = {row.letter for row in ROWS}
+    if not letters <= known:
+        raise argparse.ArgumentTypeError(f"rows are {', '.join(sorted(known))}")
+    return letters
 
 
 def main() -> None:
-    """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=60_000, help="rows inserted")
+    """Run the benchmarks and print their table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.end_to_end", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--pg", default="18", help="PostgreSQL version")
-    parser.add_argument("--json", metavar="PATH", help="write every run there")
-    parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--scale", type=float, default=1.0, help="of all sizes; bars are for 1")
+    parser.add_argument("--only", type=_letters, metavar="ROW,...", help="rows of the table")
+    parser.add_argument("--pg", default="18", choices=CHOICES, help="PostgreSQL (%(default)s)")
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write every run there")
+    parser.add_argument("--charts", type=Path, metavar="FOLDER", help="draw the charts there")
+    parser.add_argument("--page", action="store_true", help=f"rewrite {PAGE.name} and its charts")
     arguments = parser.parse_args()
-    if arguments.work:
-        _work(*arguments.work)
-        return
-    results = _measure(arguments.pg, arguments.rows, arguments.rounds)
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(results, file)
-    print(_table(results))
+    letters = arguments.only or {row.letter for row in ROWS}
+
+    def keep(results: Results) -> None:
+        if arguments.json:
+            results.write(arguments.json)
+
+    results = measure(arguments.pg, arguments.rounds, arguments.scale, letters, keep)
+    if arguments.charts:
+        draw(results, arguments.charts)
+    if arguments.page:
+        write_page(results)
+    print(table(results))
 
 
 if __name__ == "__main__":

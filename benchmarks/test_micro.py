@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks import backlog
-from pglogical_cdc.events import Change, ChangeAssembler, Insert, Update
+from benchmarks.rooms import assembled, parsed
+from pglogical_cdc.events import Change, Insert, Update
 from pglogical_cdc.formatters import (
     DebeziumFormatter,
     DmsFormatter,
@@ -17,12 +19,18 @@ from pglogical_cdc.formatters import (
     UnwrappedFormatter,
 )
 from pglogical_cdc.parsers import DebeziumParser, DmsParser
-from pglogical_cdc.postgres import PsycopgLoaders
-from pglogical_cdc.protocol import Message, PgoutputParser, RelationMessage
 
 __all__ = ()
 
-ROWS = 1000
+ROWS: Final = 1000
+WIDE: Final = backlog.wide_columns(64)
+
+FORMATTERS: Final[dict[str, Formatter]] = {
+    "Debezium": DebeziumFormatter(topic_prefix="bench"),
+    "Debezium with schemas": DebeziumFormatter(topic_prefix="bench", schemas_enable=True),
+    "unwrapped": UnwrappedFormatter(topic_prefix="bench"),
+    "DMS": DmsFormatter(message_format="json-unformatted"),
+}
 
 
 @pytest.fixture
@@ -30,25 +38,20 @@ def payloads() -> list[bytes]:
     return backlog.inserts(ROWS)
 
 
-def _parse(payloads: Sequence[bytes]) -> list[Message]:
-    parse = PgoutputParser(protocol_version=1).parse
-    return [parse(payload) for payload in payloads]
-
-
-def _assemble(messages: Sequence[Message]) -> list[Change]:
-    assembler = ChangeAssembler(database="bench", loaders=PsycopgLoaders())
-    for message in _parse(backlog.preamble()):
-        described = backlog.catalog() if isinstance(message, RelationMessage) else None
-        assembler.assemble(message, 0x1000, described)
-    return [change for message in messages for change in assembler.assemble(message, 0x1000)]
-
-
 def test_parse(benchmark: BenchmarkFixture, payloads: list[bytes]) -> None:
-    assert len(benchmark(_parse, payloads)) == ROWS
+    assert len(benchmark(parsed, payloads)) == ROWS
+
+
+def test_parse_binary(benchmark: BenchmarkFixture) -> None:
+    assert len(benchmark(parsed, backlog.binary_inserts(ROWS))) == ROWS
+
+
+def test_parse_64_columns(benchmark: BenchmarkFixture) -> None:
+    assert len(benchmark(parsed, backlog.inserts(ROWS, WIDE))) == ROWS
 
 
 def test_assemble(benchmark: BenchmarkFixture, payloads: list[bytes]) -> None:
-    assert len(benchmark(_assemble, _parse(payloads))) == ROWS
+    assert len(benchmark(assembled, parsed(payloads))) == ROWS
 
 
 def _one_column(changes: Sequence[Change]) -> int:
@@ -60,12 +63,15 @@ def _all_columns(changes: Sequence[Change]) -> int:
 
 
 def _on_fresh_rows(
-    benchmark: BenchmarkFixture, run: Callable[[Sequence[Change]], int], payloads: Sequence[bytes]
+    benchmark: BenchmarkFixture,
+    run: Callable[[Sequence[Change]], int],
+    payloads: Sequence[bytes],
+    columns: backlog.Columns = backlog.COLUMNS,
 ) -> int:
     """Benchmark on new rows in every round, because rows keep what they have decoded."""
-    messages = _parse(payloads)
+    messages = parsed(payloads)
     pedantic: Callable[..., int] = benchmark.pedantic
-    return pedantic(run, setup=lambda: ((_assemble(messages),), {}), rounds=30)
+    return pedantic(run, setup=lambda: ((assembled(messages, columns),), {}), rounds=30)
 
 
 def test_decode_one_column(benchmark: BenchmarkFixture, payloads: list[bytes]) -> None:
@@ -76,23 +82,24 @@ def test_decode_all_columns(benchmark: BenchmarkFixture, payloads: list[bytes]) 
     assert _on_fresh_rows(benchmark, _all_columns, payloads) == ROWS * len(backlog.COLUMNS)
 
 
-@pytest.mark.parametrize(
-    "formatter",
-    [
-        DebeziumFormatter(topic_prefix="bench"),
-        DebeziumFormatter(topic_prefix="bench", schemas_enable=True),
-        UnwrappedFormatter(topic_prefix="bench"),
-        DmsFormatter(message_format="json-unformatted"),
-    ],
-    ids=["Debezium", "Debezium with schemas", "unwrapped", "DMS"],
-)
-def test_format(benchmark: BenchmarkFixture, payloads: list[bytes], formatter: Formatter) -> None:
-    changes = _assemble(_parse(payloads))
+def test_decode_all_columns_binary(benchmark: BenchmarkFixture) -> None:
+    payloads = backlog.binary_inserts(ROWS)
+    assert _on_fresh_rows(benchmark, _all_columns, payloads) == ROWS * len(backlog.COLUMNS)
 
-    def run() -> int:
-        return sum(len(formatter.format(change)) for change in changes)
 
-    assert benchmark(run) == ROWS
+def _formatted(formatter: Formatter) -> Callable[[Sequence[Change]], int]:
+    return lambda changes: sum(len(formatter.format(change)) for change in changes)
+
+
+@pytest.mark.parametrize("name", FORMATTERS)
+def test_format(benchmark: BenchmarkFixture, payloads: list[bytes], name: str) -> None:
+    assert _on_fresh_rows(benchmark, _formatted(FORMATTERS[name]), payloads) == ROWS
+
+
+@pytest.mark.parametrize("name", FORMATTERS)
+def test_format_64_columns(benchmark: BenchmarkFixture, name: str) -> None:
+    payloads = backlog.inserts(ROWS, WIDE)
+    assert _on_fresh_rows(benchmark, _formatted(FORMATTERS[name]), payloads, WIDE) == ROWS
 
 
 def test_format_updates(benchmark: BenchmarkFixture, payloads: list[bytes]) -> None:
@@ -100,7 +107,7 @@ def test_format_updates(benchmark: BenchmarkFixture, payloads: list[bytes]) -> N
     formatter = DebeziumFormatter(topic_prefix="bench")
     changes = [
         Update(change.wal_start, change.transaction, 1, change.relation, change.after, change.after)
-        for change in _assemble(_parse(payloads))
+        for change in assembled(parsed(payloads))
         if isinstance(change, Insert)
     ]
 
@@ -128,7 +135,7 @@ def test_rows_by_hand(benchmark: BenchmarkFixture, payloads: list[bytes]) -> Non
 def test_read_back(benchmark: BenchmarkFixture, payloads: list[bytes], schemas: bool) -> None:
     formatter = DebeziumFormatter(topic_prefix="bench", schemas_enable=schemas)
     records = [
-        record for change in _assemble(_parse(payloads)) for record in formatter.format(change)
+        record for change in assembled(parsed(payloads)) for record in formatter.format(change)
     ]
     parser = DebeziumParser()
 
@@ -142,7 +149,7 @@ def test_read_back_dms(benchmark: BenchmarkFixture, payloads: list[bytes]) -> No
     formatter = DmsFormatter(message_format="json-unformatted")
     values = [
         record.value
-        for change in _assemble(_parse(payloads))
+        for change in assembled(parsed(payloads))
         for record in formatter.format(change)
     ]
     parser = DmsParser(primary_keys={"public.standard": ["id"]})

