@@ -1,4 +1,4 @@
-"""EventFrame: all of an event but its rows, rendered once for each operation of a transaction."""
+"""EventFrame: all of an event but its rows, for one operation on one table."""
 
 from __future__ import annotations
 
@@ -11,54 +11,50 @@ from pglogical_cdc.formatters.debezium.source import SourceBlock
 from pglogical_cdc.formatters.debezium.table import TableFormat
 from pglogical_cdc.formatters.debezium.transaction import TransactionBlock
 
-__all__ = ("EventFrame",)
+__all__ = ("OPERATIONS", "EventFrame")
 
-_KINDS: Final[dict[str, type[RowChange]]] = {"c": Insert, "u": Update, "d": Delete}
+OPERATIONS: Final[dict[type, str]] = {Insert: "c", Update: "u", Delete: "d"}
+"""Letters of the changes that `EventFrame.records` takes."""
+
+_KINDS: Final = {op: kind for kind, op in OPERATIONS.items()}
 
 _digits: Final = int.__repr__
 """An `LSN` writes itself otherwise."""
 
 
 class EventFrame:
-    """What the events of one operation on one table have around their rows, in one transaction.
+    """What the events of one operation on one table have around their rows.
 
     Args:
-        source: their ``source``.
         table: version of the table.
         op: the operation's letter.
     """
 
     __slots__ = (
-        "_after_lsn",
-        "_before_lsn",
-        "_between_lsn",
+        "_before",
+        "_between",
         "_commit_lsn",
-        "_end",
         "_headers",
         "_op",
+        "_rest",
+        "_source",
         "_tombstone",
         "_topic",
         "_write",
         "kind",
         "op",
         "relation",
-        "source",
         "table",
-        "transaction",
     )
 
-    def __init__(self, source: SourceBlock, table: TableFormat, op: str) -> None:
-        self.source = source
-        self.transaction = source.transaction
+    def __init__(self, table: TableFormat, op: str) -> None:
         self.table = table
-        self._topic = table.topic
-        self.op = op
-        first, second, third = source.around_lsn(table.source)
-        self._before_lsn = f',"source":{first}'
-        self._between_lsn = second
-        self._after_lsn = f'{third},"transaction":'
-        self._op = f',"op":"{op}","ts_ms":'
         self.relation: Relation = table.relation
+        self.op = op
+        self._topic = table.topic
+        self._source: SourceBlock | None = None
+        """That of the last change."""
+        self._op = f',"op":"{op}","ts_ms":'
         self.kind: type[RowChange] | None = None
         """The class of the changes that `records` takes, once `open` has been called."""
 
@@ -69,18 +65,18 @@ class EventFrame:
             headers: of each record.
             tombstone: whether a delete is followed by a record without value.
         """
-        write, transaction = self.table.write_event, self.transaction
-        if write is not None and transaction is not None:
+        write = self.table.write_event
+        if write is not None:
             self.kind = _KINDS.get(self.op)
-            self._write, self._commit_lsn = write, transaction.commit_lsn
+            self._write = write
             self._headers, self._tombstone = headers, tombstone
-            self._end = f"{self._after_lsn}null{self._op}"
 
-    def records(self, change: Any, now: int) -> Sequence[Record] | None:
+    def records(self, source: SourceBlock, change: Any, now: int) -> Sequence[Record] | None:
         """Return the records of a change, without schemas.
 
         Args:
-            change: of the class `kind`, and of the table and transaction of this frame.
+            source: that of the change's transaction.
+            change: of the class `kind`, and of the table of this frame.
             now: nanoseconds since 1970-01-01 UTC.
 
         Returns:
@@ -89,34 +85,46 @@ class EventFrame:
         kind = self.kind
         if now < 1_000_000 or (kind is Update and change.before is not None):
             return None
-        at, ns, between, end = _digits(change.wal_start), f"{now}", self._between_lsn, self._end
+        if source is not self._source:
+            self._render(source)
+        at, between, rest, ns = _digits(change.wal_start), self._between, self._rest, f"{now}"
         place = (self._commit_lsn, change.ordinal)
-        topic, headers = self._topic, self._headers
+        topic, headers, write = self._topic, self._headers, self._write
         if kind is Delete:
-            source = f',"after":null{self._before_lsn}'
-            raw = change.before.raw
-            value, key = self._write(raw, '{"before":', source, at, between, end, ns)
+            raw, before = change.before.raw, f',"after":null{self._before}'
+            value, key = write(raw, '{"before":', before, at, between, rest, ns)
             record = Record(topic, key, value, headers, place)
             if self._tombstone:
                 return record, Record(topic, key, None, headers, place)
             return (record,)
-        raw, source = change.after.raw, self._before_lsn
-        value, key = self._write(raw, '{"before":null,"after":', source, at, between, end, ns)
+        raw = change.after.raw
+        value, key = write(raw, '{"before":null,"after":', self._before, at, between, rest, ns)
         return (Record(topic, key, value, headers, place),)
 
-    def after_rows(self, lsn: int, block: TransactionBlock | None, now: int) -> str:
+    def _render(self, source: SourceBlock) -> None:
+        """Render what the events of a transaction have in common."""
+        self._before = f',"source":{source.head}'
+        self._between = f"{source.middle}{self.table.source}{source.transaction_id}"
+        self._rest = f'{source.end},"transaction":null{self._op}'
+        self._commit_lsn = source.commit_lsn
+        self._source = source
+
+    def after_rows(
+        self, source: SourceBlock, lsn: int, block: TransactionBlock | None, now: int
+    ) -> str:
         """Return the JSON of an event from the end of its row, or rows, on.
 
         Args:
+            source: that of the change.
             lsn: start of the change's message in the WAL.
             block: its ``transaction``, if that is asked for.
             now: nanoseconds since 1970-01-01 UTC.
         """
-        at, ns = _digits(lsn), f"{now}"
+        if source is not self._source:
+            self._render(source)
         place = "null" if block is None else block.json().decode()
-        # Cutting digits off is what the division does, if there are more of them.
-        ms, us = (ns[:-6], ns[:-3]) if now >= 1_000_000 else (now // 1_000_000, now // 1000)
+        at = _digits(lsn)
         return (
-            f"{self._before_lsn}{at}{self._between_lsn}{at}{self._after_lsn}{place}"
-            f'{self._op}{ms},"ts_us":{us},"ts_ns":{ns}}}'
+            f'{self._before}{at}{self._between}{at}{source.end},"transaction":{place}'
+            f'{self._op}{now // 1_000_000},"ts_us":{now // 1000},"ts_ns":{now}}}'
         )

@@ -23,7 +23,7 @@ from pglogical_cdc.events import (
     Update,
 )
 from pglogical_cdc.formatters.base import Record, place_of
-from pglogical_cdc.formatters.debezium.event_frame import EventFrame
+from pglogical_cdc.formatters.debezium.event_frame import OPERATIONS, EventFrame
 from pglogical_cdc.formatters.debezium.names import AdjustmentMode
 from pglogical_cdc.formatters.debezium.options import (
     DecimalMode,
@@ -244,7 +244,10 @@ class DebeziumFormatter:
         self._metadata = provide_transaction_metadata
         self._order = self._new_order(None)
         self._tables: dict[int, TableFormat] = {}
+        self._frames: dict[tuple[int, str], EventFrame] = {}
+        """By table and operation."""
         self._frame: EventFrame | None = None
+        """That of the last change that it made the records of."""
         self._sources = Sources(
             topic_prefix, database, clock, marks_stream=replace_null_with_default or faithful
         )
@@ -267,16 +270,19 @@ class DebeziumFormatter:
         Raises:
             ConfigurationError: a value is in binary form.
         """
-        frame = self._frame
-        if (
-            frame is not None
-            and change.__class__ is frame.kind
-            and change.transaction is frame.transaction
-            and change.relation is frame.relation
-        ):
-            records = frame.records(change, self._clock())
-            if records is not None:
-                return records
+        source = self._sources.stream_block
+        if source is not None and change.transaction is source.transaction:
+            frame = self._frame
+            if (
+                frame is None
+                or change.__class__ is not frame.kind
+                or change.relation is not frame.relation
+            ):
+                frame = self._other_frame(change)
+            if frame is not None:
+                records = frame.records(source, change, self._clock())
+                if records is not None:
+                    return records
         if change.transaction is not None:
             self._sources.dated = change.transaction
         return self._by_operation[change.op](change)
@@ -424,18 +430,9 @@ class DebeziumFormatter:
     ) -> Sequence[Record]:
         """Return the record of one data change event."""
         block = self._transaction_block(change, table) if self._metadata else None
-        frame = self._frame
-        transaction = change.transaction
-        if (
-            transaction is None
-            or frame is None
-            or frame.transaction is not transaction
-            or frame.table is not table
-            or frame.op != op
-            or op == "r"
-        ):
-            frame = self._new_frame(change, table, op)
-        tail = frame.after_rows(change.wal_start, block, self._clock())
+        frame = self._event_frame(table, op)
+        source = self._sources.of(change)
+        tail = frame.after_rows(source, change.wal_start, block, self._clock())
         head = ""
         if self._options.schemas:
             head, tail = table.value_head(before, after), tail + "}"
@@ -453,17 +450,23 @@ class DebeziumFormatter:
             value += write(after.raw, "", tail)
         return (Record(table.topic, key, value, headers, place_of(change)),)
 
-    def _new_frame(self, change: RowChange, table: TableFormat, op: str) -> EventFrame:
-        source, frame = self._sources.of(change), self._frame
-        if (
-            frame is None
-            or frame.source is not source
-            or frame.table is not table
-            or frame.op != op
-        ):
-            frame = self._frame = EventFrame(source, table, op)
+    def _event_frame(self, table: TableFormat, op: str) -> EventFrame:
+        frame = self._frames.get((table.relation.oid, op))
+        if frame is None or frame.table is not table:
+            frame = self._frames[table.relation.oid, op] = EventFrame(table, op)
             if not (self._metadata or self._options.schemas):
                 frame.open(self._context, tombstone=self._tombstones)
+        return frame
+
+    def _other_frame(self, change: Change) -> EventFrame | None:
+        """Return the frame that can make the records of a change, if there is one already."""
+        op = OPERATIONS.get(change.__class__)
+        if op is None or not isinstance(change, RowChange):
+            return None
+        frame = self._frames.get((change.relation.oid, op))
+        if frame is None or frame.kind is None or frame.relation is not change.relation:
+            return None
+        self._frame = frame
         return frame
 
     def _transaction_block(self, change: RowChange, table: TableFormat) -> TransactionBlock | None:

@@ -12,6 +12,7 @@ from typing import Final
 from pglogical_cdc.events import LogicalMessage, Relation, RowChange, SnapshotRead, Transaction
 from pglogical_cdc.formatters.debezium.envelope import SOURCE_SCHEMA
 from pglogical_cdc.formatters.wire.json_text import json_text
+from pglogical_cdc.lsn import LSN
 
 __all__ = ("SOURCE_FIELDS", "SourceBlock", "Sources")
 
@@ -36,14 +37,15 @@ class SourceBlock:
     """
 
     __slots__ = (
-        "_end",
         "_fields",
-        "_head",
-        "_middle",
-        "_transaction_id",
+        "commit_lsn",
         "database",
+        "end",
+        "head",
+        "middle",
         "snapshot",
         "transaction",
+        "transaction_id",
     )
 
     def __init__(
@@ -58,6 +60,7 @@ class SourceBlock:
         marks_stream: bool = True,
     ) -> None:
         self.transaction = transaction
+        self.commit_lsn = LSN(0) if transaction is None else transaction.commit_lsn
         self.database = database
         self.snapshot = snapshot
         xid = origin = origin_lsn = "null"
@@ -85,14 +88,14 @@ class SourceBlock:
             "origin_lsn": origin_lsn,
         }
         shown = '"false"' if marks_stream and snapshot == "false" else fields["snapshot"]
-        self._head = (
+        self.head = (
             f'{{"version":{_VERSION},"connector":"postgresql","name":{fields["name"]},'
             f'"ts_ms":{fields["ts_ms"]},"snapshot":{shown},"db":{fields["db"]},'
             f'"sequence":{fields["sequence"]}'
         )
-        self._middle = f'\\"]","ts_us":{timestamp},"ts_ns":{fields["ts_ns"]}'
-        self._transaction_id = f',"txId":{xid},"lsn":'
-        self._end = f',"xmin":null,"origin":{origin},"origin_lsn":{origin_lsn}}}'
+        self.middle = f'\\"]","ts_us":{timestamp},"ts_ns":{fields["ts_ns"]}'
+        self.transaction_id = f',"txId":{xid},"lsn":'
+        self.end = f',"xmin":null,"origin":{origin},"origin_lsn":{origin_lsn}}}'
 
     def json(self, table: str, lsn: int) -> str:
         """Return the JSON object.
@@ -101,11 +104,7 @@ class SourceBlock:
             table: ``,"schema":"...","table":"..."``.
             lsn: start of the change's message in the WAL.
         """
-        return f"{lsn:d}".join(self.around_lsn(table))
-
-    def around_lsn(self, table: str) -> tuple[str, str, str]:
-        """Return the JSON object in three pieces, with the LSN to be put between them."""
-        return self._head, f"{self._middle}{table}{self._transaction_id}", self._end
+        return f"{self.head}{lsn:d}{self.middle}{table}{self.transaction_id}{lsn:d}{self.end}"
 
     def field(self, name: str, schema: str, table: str, lsn: int) -> bytes:
         """Return the JSON of one of `SOURCE_FIELDS`, without its default."""
@@ -143,6 +142,8 @@ class Sources:
         self._block: SourceBlock | None = None
         self.dated: Transaction | None = None
         """The last transaction that began, whether anything of it was written or not."""
+        self.stream_block: SourceBlock | None = None
+        """The block of the last change, if that was of a transaction of the stream."""
         self._message_lsn: int | None = None
 
     def of(self, change: RowChange) -> SourceBlock:
@@ -161,6 +162,8 @@ class Sources:
             block = self._block = self._made(
                 change.transaction, self._named(change.relation), previous, snapshot
             )
+            in_stream = snapshot == "false" and change.transaction is not None
+            self.stream_block = block if in_stream else None
         return block
 
     def of_message(self, change: LogicalMessage) -> SourceBlock:
@@ -174,6 +177,7 @@ class Sources:
         if block is None or block.transaction is not transaction or block.snapshot != "false":
             previous = self._previous(transaction)
             block = self._block = self._made(transaction, self._named(change), previous)
+            self.stream_block = block
         return block
 
     def _named(self, owner: Relation | LogicalMessage) -> str:

@@ -27,9 +27,9 @@ __all__ = ("EVENT", "TableFormat")
 
 
 EVENT: Final = Frame(
-    "head, source, lsn, between, rest, ns",
+    "head, before, lsn, between, rest, ns",
     "{head}",
-    '{source}{lsn}{between}{lsn}{rest}{ns[:-6]},"ts_us":{ns[:-3]},"ts_ns":{ns}}}',
+    '{before}{lsn}{between}{lsn}{rest}{ns[:-6]},"ts_us":{ns[:-3]},"ts_ns":{ns}}}',
 )
 """An event around its row: the time of the envelope, cut to its units, and the LSN, which
 stands in ``source`` twice."""

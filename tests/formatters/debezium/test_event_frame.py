@@ -16,36 +16,36 @@ from tests.formatters.tables import column, relation
 TABLE = TableFormat(relation(column("id", "int4")), TableOptions(prefix="dbz"))
 
 
-def _frame() -> EventFrame:
+def _source() -> SourceBlock:
     transaction = Transaction(xid=7, commit_lsn=LSN(200), commit_timestamp=5_000)
-    source = SourceBlock(
+    return SourceBlock(
         name="dbz",
         database="shop",
         timestamp=5_000,
         transaction=transaction,
         previous_end_lsn=100,
     )
-    return EventFrame(source, TABLE, "c")
+
+
+def _after_rows(lsn: int, block: TransactionBlock | None, now: int) -> str:
+    return EventFrame(TABLE, "c").after_rows(_source(), lsn, block, now)
 
 
 def test_the_members_after_the_rows() -> None:
-    frame = _frame()
-    assert (frame.table, frame.op, frame.transaction) == (TABLE, "c", frame.source.transaction)
-    content = json.loads('{"after":{}' + frame.after_rows(150, None, 1_732_752_000_123_456_789))
+    content = json.loads('{"after":{}' + _after_rows(150, None, 1_732_752_000_123_456_789))
     assert list(content) == [
         *("after", "source", "transaction", "op", "ts_ms", "ts_us", "ts_ns"),
     ]
-    assert content["source"] == json.loads(frame.source.json(TABLE.source, 150))
+    assert content["source"] == json.loads(_source().json(TABLE.source, 150))
     assert (content["transaction"], content["op"]) == (None, "c")
 
 
 def test_an_lsn_is_written_as_a_number() -> None:
-    frame = _frame()
-    assert frame.after_rows(LSN(150), None, 0) == frame.after_rows(150, None, 0)
+    assert _after_rows(LSN(150), None, 0) == _after_rows(150, None, 0)
 
 
 def test_the_place_in_the_transaction() -> None:
-    content = json.loads("{" + _frame().after_rows(150, TransactionBlock("7:1", 2, 1), 0)[1:])
+    content = json.loads("{" + _after_rows(150, TransactionBlock("7:1", 2, 1), 0)[1:])
     assert content["transaction"] == {"id": "7:1", "total_order": 2, "data_collection_order": 1}
 
 
@@ -53,7 +53,7 @@ def test_the_place_in_the_transaction() -> None:
     "now", [0, 1, 999, 1000, 999_999, 1_000_000, 1_732_752_000_123_456_789, -1, -1_000_001]
 )
 def test_the_time_in_three_units(now: int) -> None:
-    content = json.loads("{" + _frame().after_rows(150, None, now)[1:])
+    content = json.loads("{" + _after_rows(150, None, now)[1:])
     assert [content[f"ts_{unit}"] for unit in ("ms", "us", "ns")] == [
         *(now // 1_000_000, now // 1000, now),
     ]
