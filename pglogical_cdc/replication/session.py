@@ -37,6 +37,12 @@ from pglogical_cdc.replication.progress import Progress
 
 __all__ = ("Session",)
 
+_TYPE: Final = 25
+"""Where the type of pgoutput's message is in XLogData."""
+
+_ROWS: Final = frozenset((b"I", b"U", b"D"))
+"""The messages of rows."""
+
 _ROWS_BYTES: Final = 1 << 20
 """Bytes of messages that are read ahead: of each there is a copy, its values."""
 
@@ -163,7 +169,7 @@ class Session:
             limit: take so many at most.
         """
         changes: list[Change] = []
-        if not self._replaying:
+        if not self._replaying and messages and messages[0][_TYPE : _TYPE + 1] in _ROWS:
             room = min(self._max_message_bytes, _ROWS_BYTES)
             last = self._assembler.take_rows(messages, changes, limit, room)
             if last is not None:
