@@ -184,6 +184,8 @@ class UnwrappedFormatter(DebeziumFormatter):
             ConfigurationError: a value is in binary form, or a field is added under a name that
                 a column has.
         """
+        if not self._has_frames:
+            return super().format(change)
         made: Any = change
         frame = self._bare_frame
         if (
@@ -201,7 +203,7 @@ class UnwrappedFormatter(DebeziumFormatter):
         return super().format(change)
 
     def _frame_of(self, change: Change) -> BareFrame | None:
-        if not self._has_frames or not isinstance(change, (Insert, Update, Delete, SnapshotRead)):
+        if not isinstance(change, (Insert, Update, Delete, SnapshotRead)):
             return None
         if isinstance(change, Delete) and self._mode == "drop":
             return None

@@ -347,8 +347,9 @@ class DmsFormatter:
                 members.append(layout.object(quoted(self._before_image.field_name), image))
         key_type, key = self._keys.of(table, change)
         transaction = change.transaction
+        xid = None if transaction is None else transaction.xid
         metadata = self._metadata.members(
-            self._timestamp(), operation, key_type, key, table.name, transaction
+            self._timestamp(), operation, key_type, key, table.name, xid
         )
         if transaction is not None and self._transaction is not None:
             details = self._transaction.members(transaction, change, layout.colon)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pglogical_cdc.events import RowChange
+from pglogical_cdc.events import RowChange, Transaction
 from pglogical_cdc.formatters.base import Record
 from pglogical_cdc.formatters.dms.layout import Layout
 from pglogical_cdc.formatters.dms.metadata import Metadata
@@ -14,8 +14,8 @@ from pglogical_cdc.formatters.dms.table import Table
 
 __all__ = ("Frame", "Frames")
 
-_TIME = "\0"
-"""Stands for the time; JSON has no such character."""
+_GAP = "\0"
+"""Stands for the time and for the transaction ID; JSON has no such character."""
 
 
 class Frame:
@@ -31,7 +31,9 @@ class Frame:
 
     __slots__ = (
         "_after_time",
+        "_after_xid",
         "_before_time",
+        "_before_xid",
         "_commit_lsn",
         "_head",
         "_is_delete",
@@ -66,22 +68,26 @@ class Frame:
         self._is_delete = operation == "delete"
         self._write = table.data.write_deleted if self._is_delete else table.data.write
 
-    def enter(
-        self, change: RowChange, rest: str, key: bytes | None, key_of: KeyOfRow | None
-    ) -> None:
-        """Go on with the transaction of a change.
+    def render(self, rest: str, key: bytes | None, key_of: KeyOfRow | None) -> None:
+        """Take what the records share.
 
         Args:
-            change: the first of them.
-            rest: what comes after the rows, with a NUL where the time belongs.
+            rest: what comes after the rows, with a NUL where the time belongs, and another where
+                the transaction ID does if there is one.
             key: the key of all records; None if each row has its own.
             key_of: makes the key of a row, or returns None if it is to be asked for elsewhere.
         """
-        transaction = self.transaction = change.transaction
-        self._commit_lsn = None if transaction is None else transaction.commit_lsn
-        self._before_time, _, self._after_time = rest.partition(_TIME)
+        self._before_time, self._before_xid, *after_xid = rest.split(_GAP)
+        self._after_xid = "".join(after_xid)
         self._key = key
         self._key_of = key_of
+
+    def enter(self, transaction: Transaction | None) -> None:
+        """Go on with the changes of a transaction, or with those that belong to none."""
+        self.transaction = transaction
+        self._commit_lsn = None if transaction is None else transaction.commit_lsn
+        xid = "" if transaction is None else transaction.xid
+        self._after_time = f"{self._before_xid}{xid}{self._after_xid}"
 
     def record(self, change: Any) -> Record | None:
         """Return the record of a change; None if its key is to be asked for elsewhere.
@@ -135,8 +141,11 @@ class Frames:
         frame = self._known.get((change.relation.oid, change.__class__))
         if frame is None or frame.relation is not change.relation:
             return None
-        if frame.transaction is not change.transaction:
-            self._enter(frame, change)
+        transaction = change.transaction
+        if frame.transaction is not transaction:
+            if transaction is None or frame.transaction is None or self._keys.name_transactions:
+                self._render(frame, change)
+            frame.enter(transaction)
         return frame
 
     def add(self, table: Table, change: RowChange, operation: str) -> None:
@@ -149,10 +158,11 @@ class Frames:
         """
         head = self._layout.data
         frame = Frame(table, change, operation, head=head, timestamp=self._timestamp)
-        self._enter(frame, change)
+        self._render(frame, change)
+        frame.enter(change.transaction)
         self._known[change.relation.oid, frame.kind] = frame
 
-    def _enter(self, frame: Frame, change: RowChange) -> None:
+    def _render(self, frame: Frame, change: RowChange) -> None:
         table, fixed, of_rows = frame.table, None, self._keys.of_rows(frame.table, change)
         if of_rows is None:
             key_type, key = self._keys.of(table, change)
@@ -161,8 +171,7 @@ class Frames:
             (key_type, key_of), key = of_rows, ""
             if self._metadata.key_values:
                 key_of = None
-        members = self._metadata.members(
-            _TIME, frame.operation, key_type, key, table.name, change.transaction
-        )
+        xid = None if change.transaction is None else _GAP
+        members = self._metadata.members(_GAP, frame.operation, key_type, key, table.name, xid)
         rest = self._layout.rest([self._layout.object('"metadata"', members)])
-        frame.enter(change, rest, fixed, key_of)
+        frame.render(rest, fixed, key_of)

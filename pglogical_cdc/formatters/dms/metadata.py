@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, Literal, TypeAlias
 
-from pglogical_cdc.events import Transaction
 from pglogical_cdc.formatters.dms.layout import Layout, quoted
 
 __all__ = ("Metadata", "RecordType")
@@ -35,7 +34,7 @@ class Metadata:
         key_type: str,
         key: str,
         name: str,
-        transaction: Transaction | None = None,
+        xid: int | str | None = None,
     ) -> str:
         """Return the members, each with a separator before it.
 
@@ -45,7 +44,7 @@ class Metadata:
             key_type: type of the partition key.
             key: the partition key.
             name: the members ``schema-name`` and ``table-name``.
-            transaction: that of the change.
+            xid: transaction ID; None if there is no transaction.
         """
         colon, separator = self._layout.colon, self._layout.separator
         kind = self._kinds.get((operation, key_type))
@@ -55,9 +54,9 @@ class Metadata:
                 f'{separator}"operation"{colon}"{operation}"'
                 f'{separator}"partition-key-type"{colon}"{key_type}"'
             )
-        value = xid = ""
+        value = in_transaction = ""
         if self.key_values and key_type != "schema-table":
             value = f'{separator}"partition-key-value"{colon}{quoted(key)}'
-        if transaction is not None:
-            xid = f'{separator}"transaction-id"{colon}{transaction.xid}'
-        return f'{separator}"timestamp"{colon}"{time}{kind}{value}{separator}{name}{xid}'
+        if xid is not None:
+            in_transaction = f'{separator}"transaction-id"{colon}{xid}'
+        return f'{separator}"timestamp"{colon}"{time}{kind}{value}{separator}{name}{in_transaction}'

@@ -59,6 +59,11 @@ class PartitionKeys:
         self._include_schema_table: Final = include_schema_table
         self._separator: Final = separator
 
+    @property
+    def name_transactions(self) -> bool:
+        """Whether the changes of two transactions have different keys for that alone."""
+        return self._kind == "transaction-id"
+
     def of(self, table: Table, change: RowChange) -> tuple[PartitionKey, str]:
         """Return type and value of the key of a record.
 

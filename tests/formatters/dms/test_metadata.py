@@ -4,7 +4,6 @@ import pytest
 
 from pglogical_cdc.formatters.dms.layout import LAYOUTS
 from pglogical_cdc.formatters.dms.metadata import Metadata
-from tests.feed import Feed
 
 LAYOUT = LAYOUTS["json-unformatted"]
 
@@ -14,9 +13,7 @@ def test_members_in_their_order(key_values: bool) -> None:
     metadata = Metadata(LAYOUT, "data", key_values=key_values)
     value = '"partition-key-value":"\\"",' if key_values else ""
     for operation in ("insert", "update"):
-        found = metadata.members(
-            "now", operation, "primary-key", '"', '"table-name":"t"', Feed().begin(xid=7)
-        )
+        found = metadata.members("now", operation, "primary-key", '"', '"table-name":"t"', 7)
         assert found == (
             f',"timestamp":"now","record-type":"data","operation":"{operation}",'
             f'"partition-key-type":"primary-key",{value}"table-name":"t","transaction-id":7'

@@ -196,3 +196,4 @@ def test_keys_that_all_rows_of_a_transaction_share(
     made = keys(kind, **options)
     assert made.of_rows(described(), insert(b"x", b"y", b"z")) is None
     assert (made.of_rows(described(), read) is not None) is reads
+    assert made.name_transactions is (kind == "transaction-id")
