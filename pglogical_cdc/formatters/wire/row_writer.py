@@ -62,14 +62,14 @@ class Frame(NamedTuple):
     tail: str
 
 
-def row_source(members: Sequence[Member], *, omits: bool) -> str:
+def row_source(members: Sequence[Member]) -> str:
     """Return the source of the function for some members."""
-    text = f"f'{{head}}{_pieces(members, omits=omits)}{{end}}{{tail}}'"
+    text = f"f'{{head}}{_pieces(members)}{{end}}{{tail}}'"
     return "\n".join(
         [
             "def write(raw, head, tail):",
             "  try:",
-            *_values(members, omits=omits),
+            *_values(members),
             f"    return {text}.encode()",
             "  except Exception:",
             "    return head.encode() + plain(raw) + tail.encode()",
@@ -88,13 +88,13 @@ def event_source(members: Sequence[Member], key: Sequence[int], frame: Frame) ->
     """
     named = "".join(f"{{key_name{j}}}{{v{i}}}" for j, i in enumerate(key))
     sent = " and ".join(f"raw[{members[i].position}].__class__ is bytes" for i in key)
-    text = f"f'{frame.head}{_pieces(members, omits=False)}{{end}}{frame.tail}'"
+    text = f"f'{frame.head}{_pieces(members)}{{end}}{frame.tail}'"
     plainly = f"f'{frame.head}'.encode() + plain(raw) + f'{frame.tail}'.encode()"
     return "\n".join(
         [
             f"def write(raw, {frame.parameters}):",
             "  try:",
-            *_values(members, omits=False),
+            *_values(members),
             f"    key = f'{named}{{end}}'.encode() if {sent} else plain_key(raw)",
             f"    return {text}.encode(), key",
             "  except Exception:",
@@ -104,7 +104,7 @@ def event_source(members: Sequence[Member], key: Sequence[int], frame: Frame) ->
     )
 
 
-def _values(members: Sequence[Member], *, omits: bool) -> list[str]:
+def _values(members: Sequence[Member]) -> list[str]:
     """Return the lines that make the JSON of each value."""
     lines = []
     for i, member in enumerate(members):
@@ -114,7 +114,7 @@ def _values(members: Sequence[Member], *, omits: bool) -> list[str]:
             json = f"({member.form.json})"
             value = json if test is None else f"{json} if {test} else {value}"
         line = (
-            f"    v# = {'name# + ' if omits else ''}({value}) if v.__class__ is bytes"
+            f"    v# = ({value}) if v.__class__ is bytes"
             " else null# if v is None"
             f"{'' if member.not_sent is None else ' else not_sent# if v is NOT_SENT'}"
             " else other(#, v)"
@@ -123,8 +123,8 @@ def _values(members: Sequence[Member], *, omits: bool) -> list[str]:
     return lines
 
 
-def _pieces(members: Sequence[Member], *, omits: bool) -> str:
-    return "".join(f"{{v{i}}}" if omits else f"{{name{i}}}{{v{i}}}" for i in range(len(members)))
+def _pieces(members: Sequence[Member]) -> str:
+    return "".join(f"{{name{i}}}{{v{i}}}" for i in range(len(members)))
 
 
 @functools.lru_cache(maxsize=256)
@@ -139,7 +139,6 @@ def compile_row(
     end: str,
     other: Callable[[int, RawValue], str],
     plain: Callable[[Sequence[RawValue]], bytes],
-    omits: bool = False,
 ) -> WriteRow:
     """Return the function that writes a row.
 
@@ -148,10 +147,9 @@ def compile_row(
         end: what stands after the last value.
         other: what to write for the member of an index whose value is neither text nor NULL.
         plain: what to ask for a row that raises any exception.
-        omits: whether members can be left out: what stands for a value stands for the name, too.
     """
     names = {"end": end, "other": other, "plain": plain}
-    write: WriteRow = _compiled(row_source(members, omits=omits), members, names)
+    write: WriteRow = _compiled(row_source(members), members, names)
     return write
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,7 +40,7 @@ def _format(made: Relation, *, faithful: bool = False, unknown: bool = False) ->
 
 
 def _source(rows: RowFormat) -> str:
-    return row_source(row_members(rows.columns), omits=False)
+    return row_source(row_members(rows.columns))
 
 
 @settings(max_examples=300)
@@ -158,16 +157,6 @@ class TestCompileRow:
         assert write([NOT_SENT, NOT_SENT], "", "") == b"[0,-]"
         assert write([BinaryValue(b"x"), None], "", "") == b"[0,null]"
         assert asked == [(1, UNCHANGED), (0, NOT_SENT), (0, BinaryValue(b"x"))]
-
-    def test_members_that_can_be_left_out(self) -> None:
-        members = [
-            attrs.evolve(_member(i, name, not_sent=""), null="")
-            for i, name in enumerate((",a", ",b"))
-        ]
-        write = compile_row(members, end="", other=_nothing, plain=_plain, omits=True)
-        assert write([b"1", b"2"], "", "") == b",a<1>,b<2>"
-        assert write([None, b"2"], "", "") == b",b<2>"
-        assert write([NOT_SENT, None], "", "") == b""
 
     def test_tables_of_the_same_types_keep_their_own_names_and_defaults(self) -> None:
         one = _format(relation(column("a", "int4"), defaults={"a": "1"}))
