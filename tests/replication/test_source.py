@@ -939,3 +939,34 @@ def test_what_is_wrong_comes_after_what_was_read_before_it(
     ):
         got.extend(made)
     assert keys(got) == list(range(1, 21))
+
+
+def test_much_that_comes_is_read_together(database: Database, slot_name: str) -> None:
+    """The server sends each message by itself; a wake-up for each would cost most of all."""
+    ids = _one_transaction(database, slot_name, 30_000)
+    with reader(database, slot_name, until="now") as made:
+        stream = made._source.link.stream
+        assert stream is not None
+        receive, sizes = stream.receive, []
+
+        def counted() -> bool:
+            before = len(stream.messages)
+            found = receive()
+            sizes.append(len(stream.messages) - before)
+            return found
+
+        stream.receive = counted  # type: ignore[method-assign]
+        assert sum(1 for _ in made) == len(ids)
+        assert len([size for size in sizes if size]) < sum(sizes) / 4
+
+
+def test_little_that_comes_is_not_waited_for_longer(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+    with reader(database, slot_name) as made:
+        for number in range(5):
+            database.execute("INSERT INTO t VALUES (%s)", [number])
+            while made.poll(10) is None:
+                pass
+            stream = made._source.link.stream
+            assert stream is not None
+            assert not stream._much_is_coming
