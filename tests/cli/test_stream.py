@@ -183,6 +183,7 @@ def test_a_signal_ends_it_within_a_second_and_still_acknowledges(
     database.execute("INSERT INTO item VALUES (1, 'x')")
     end = _now(database)
     assert b'"op":"c"' in process.stdout.readline()
+    time.sleep(0.3)  # the server sends the Commit by itself, a moment later
     seconds, errors = _end(process, number)
     assert (process.returncode, errors) == (0, b"")
     assert seconds < 1
