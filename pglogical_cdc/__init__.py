@@ -305,8 +305,8 @@ if not TYPE_CHECKING:  # else every misspelled name would have a type
                 module = importlib.import_module(f"{__name__}.{room}")
                 _bring_home(module, names)
                 return globals()[name]
-        if name == "slots":
-            return importlib.import_module(f"{__name__}.slots")
+        if name in _ROOMS or name in ("postgres", "protocol", "slots"):
+            return importlib.import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

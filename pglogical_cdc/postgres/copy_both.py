@@ -45,6 +45,8 @@ class CopyBoth:
         self._filled: list[bytes] = []
         self._reading: list[bytes] = []
         """What is being read, and not yet returned."""
+        self.is_half_read = False
+        """Whether a read was left by an exception that is not the server's: what it had is lost."""
         self._good: int | None = None
         """How much of it is good, after `break_off`."""
         self._error: Exception | None = None
@@ -108,6 +110,7 @@ class CopyBoth:
         return self._read()
 
     def _read(self) -> list[bytes]:
+        self.is_half_read = True
         messages = self._reading
         append = messages.append
         get_copy_data = self._pgconn.get_copy_data
@@ -134,8 +137,9 @@ class CopyBoth:
                             break
                         self._raise_end()
                         break
-            except psycopg.Error as error:
+            except (psycopg.Error, CopyBothEnded) as error:
                 if not messages:
+                    self.is_half_read = False
                     raise
                 self._error = self._error or error  # what came before it is good
             finally:
@@ -144,7 +148,9 @@ class CopyBoth:
                 del messages[self._good :]
                 self._good = 0
                 if not messages and self._error is not None:
+                    self.is_half_read = False
                     raise self._error
+        self.is_half_read = False
         return messages
 
     def break_off(self, error: Exception) -> None:

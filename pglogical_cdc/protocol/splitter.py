@@ -76,7 +76,12 @@ def splitter(columns: int) -> Split:
     """Return the function that splits so many columns.
 
     It raises `ValueError`, `IndexError` or `struct.error` where the message is not well-formed.
+
+    Raises:
+        ValueError: no table has so many.
     """
+    if columns > _MOST_COLUMNS:
+        raise ValueError(columns)
     split = SPLITTERS.get(columns)
     if split is None:
         if len(SPLITTERS) >= _KEPT:
@@ -104,7 +109,7 @@ def split_tuple(data: bytes, offset: int, message_name: str) -> tuple[TupleData,
     try:
         (columns,) = _COUNT(data, offset)
         # Nothing is compiled for what cannot be: each value takes a byte at least.
-        if 0 <= columns <= _MOST_COLUMNS and columns <= len(data) - offset - 2:
+        if 0 <= columns <= len(data) - offset - 2:
             return splitter(columns)(data, offset + 2)
     except (ValueError, IndexError, struct.error):
         pass

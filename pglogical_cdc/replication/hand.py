@@ -55,6 +55,8 @@ class Hand:
         self._deliver = deliver
         self._settled = 0
         """How many of the run `settle` has dealt with."""
+        self._owed: Sequence[Change] = ()
+        """What was taken and is not noted yet, because of a signal."""
         self._acknowledges = False
         """Whether asking the loop for more acknowledges."""
         self._singly = False
@@ -130,7 +132,11 @@ class Hand:
 
     def keep(self, change: Change) -> None:
         """Take a change from the stream."""
-        self._changes.append(change)
+        changes = self._changes
+        # Without a call between the two, as with `given`.
+        changes += (change,)
+        self._owed = (change,)
+        self._settle_owed()
 
     def offer(self, run: Sequence[Change]) -> None:
         """Have a new run; the one before must have come to its end."""
@@ -142,20 +148,27 @@ class Hand:
         self.offer(())
 
     def take(self, count: int) -> int:
-        """Take up to so many changes of the run, as far as it is open; return how many."""
-        taken = self.run[self.step : min(self.step + count, self.limit)]
+        """Take up to so many changes of the run; return how many."""
+        taken = self.run[self.step : self.step + count]
         if taken:
             # As in `keep`: in hand before anything else.
-            step = self.step + len(taken)
-            self._changes, self.step, self._settled = [*self._changes, *taken], step, step
-            self._deliver(taken)
+            step, changes = self.step + len(taken), [*self._changes, *taken]
+            self._changes, self.step, self._settled, self._owed = changes, step, step, taken
+            self._settle_owed()
         return len(taken)
+
+    def _settle_owed(self) -> None:
+        owed = self._owed
+        if owed:
+            self._deliver(owed)
+            self._owed = ()
 
     def settle(self) -> None:
         """Note what a loop has given of the run by itself.
 
         The last change of it is in hand then, instead of the one before.
         """
+        self._settle_owed()
         step = self.step
         passed = self.run[self._settled : step]
         if not passed:
@@ -165,7 +178,7 @@ class Hand:
             self._acknowledge(passed[-2] if len(passed) > 1 else self._changes[0])
         else:
             self._repeats = False
-        # A signal before this has it done again, to the same end.
+        # A signal before this has it done again, to the same end but for what is counted.
         self._changes, self._settled = [passed[-1]], step
 
     def first(self, count: int) -> list[Change]:

@@ -114,7 +114,8 @@ class _Batches:
                 break
             if size == len(hand):
                 left = None if deadline is None else max(0, deadline - time.monotonic())
-                if not hand.take(self._max_rows - size) and await self._source.take(left) is None:
+                taken = self._source.take_run(self._max_rows - size)
+                if not taken and await self._source.take(left) is None:
                     break
             size = min(len(hand), self._max_rows)
             if deadline is None:
@@ -170,6 +171,7 @@ class _TransactionChanges:
     async def _next(self) -> Change | None:
         """Return the next change, None at the end; it is not given yet."""
         hand = self._hand
+        hand.owner.check()
         hand.settle()
         change = hand.waiting
         if change is None and not self.is_exhausted and self.transaction is not None:
@@ -177,8 +179,11 @@ class _TransactionChanges:
         if change is None or self.is_exhausted or change.transaction is not self.transaction:
             # Without its end the transaction was cut short by stop().
             self.is_exhausted = self.transaction is None or self.transaction.end_lsn is not None
+            if self.is_exhausted:
+                self._holder = self  # which holds nothing: no run is its own any more
             return None
         hand.supersede()
+        self._source.open_run()
         self._last = change
         return change
 

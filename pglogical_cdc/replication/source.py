@@ -124,7 +124,8 @@ class Source:
             return
         self.closed = True
         await self._end_reading()
-        self.hand.settle()
+        if self.owner.is_mine:
+            self.hand.settle()
         self.hand.limit = 0
         stream, self.link.stream = self.link.stream, None
         try:
@@ -149,7 +150,9 @@ class Source:
 
     async def _say_goodbye(self, stream: Stream | None) -> None:
         failed: OffsetStoreError | None = None
-        if stream is not None and not (self._error or self._interrupted or self._has_changes):
+        if stream is not None and not (
+            self._error or self._interrupted or stream.is_half_read or self._has_changes
+        ):
             await stream.take_commit()
         if not isinstance(self._error, OffsetStoreError):
             try:
@@ -194,6 +197,7 @@ class Source:
             or session is None
             or self._reading
             or self._interrupted
+            or stream.is_half_read
             or self.ended
             or self._error is not None
             or self.settings.reselect
@@ -245,17 +249,25 @@ class Source:
         if changes:
             change = changes[0]
             hand.keep(change)
-            self._deliver((change,))
             changes.popleft()
             return change
         change = hand.run[hand.step]
-        hand.limit = hand.step + 1
+        hand.limit = 0
         hand.take(1)
-        # A stop that comes after this look closes the run itself.
-        hand.limit = len(hand.run)
-        if self.ended:
-            hand.limit = 0
+        if len(hand) == 1:
+            self.open_run()
         return change
+
+    def open_run(self) -> None:
+        """Let a loop go on by itself with what was read ahead; nothing else may be waiting."""
+        self.hand.limit = len(self.hand.run)
+        # A stop that comes after this look closes it itself.
+        if self.ended:
+            self.hand.limit = 0
+
+    def take_run(self, count: int) -> int:
+        """Take up to so many of the changes that were read ahead into the hand; return how many."""
+        return 0 if self.ended else self.hand.take(count)
 
     def _deliver(self, changes: Sequence[Change]) -> None:
         """Note that changes were taken into the hand."""
@@ -284,7 +296,8 @@ class Source:
                 self._committed = False
                 if at_commit:
                     return None
-            if self._interrupted:
+            stream = self.link.stream
+            if self._interrupted or (stream is not None and stream.is_half_read):
                 self._go_on_after_interrupt()
             await self._give_way()
             self._interrupted = True

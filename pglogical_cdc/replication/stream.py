@@ -145,6 +145,11 @@ class Stream:
         self._count(len(received))
         return bool(received)
 
+    @property
+    def is_half_read(self) -> bool:
+        """Whether a signal came while something was read, which may be lost."""
+        return self._copy.is_half_read
+
     def _count(self, received: int) -> None:
         self._window_messages += received
         now = time.monotonic()

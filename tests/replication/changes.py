@@ -117,6 +117,12 @@ class Feed:
                 return None
         return None
 
+    def open_run(self) -> None:
+        """Nothing was read ahead."""
+
+    def take_run(self, count: int) -> int:
+        return 0
+
     def _give(self, change: Change) -> Change:
         self._open = change.transaction
         self.hand.keep(change)

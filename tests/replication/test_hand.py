@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from pglogical_cdc.errors import ConfigurationError
@@ -143,6 +145,7 @@ def _running(
     hand, loop = Hand(acknowledged.append, delivered.extend), object()
     hand.pass_to(loop, acknowledges=acknowledges, singly=singly)
     hand.keep(_CHANGES[0])
+    delivered.clear()
     hand.given = 1
     hand.offer(_RUN)
     hand.limit = len(_RUN)
@@ -179,17 +182,34 @@ def test_next_loop_gets_again_the_last_of_a_run_and_nothing_goes_on_by_itself() 
     assert (hand.step, list(hand.run[hand.step :])) == (3, _RUN[3:])
 
 
-def test_taking_of_a_run_ends_where_it_is_closed() -> None:
+def test_what_is_taken_of_a_run_is_in_hand_and_delivered() -> None:
     hand, acknowledged, delivered, loop = _running()
     hand.release(loop)
     assert hand.take(2) == 2
     assert (delivered, hand.first(9), hand.waiting) == (_RUN[:2], _RUN[:2], _RUN[0])
-    hand.limit = 3
-    assert hand.take(9) == 1
-    hand.limit = 0
+    assert hand.take(9) == 3
     assert hand.take(9) == 0
     hand.settle()
-    assert (acknowledged, delivered, hand.first(9)) == (_CHANGES[:1], _RUN[:3], _RUN[:3])
+    assert (acknowledged, delivered, hand.first(9)) == (_CHANGES[:1], _RUN, _RUN)
+
+
+def test_signal_while_taking_leaves_it_in_hand_and_has_it_noted_later() -> None:
+    hand, _, delivered, loop = _running()
+    hand.release(loop)
+    deliver, signals = hand._deliver, [KeyboardInterrupt()]
+
+    def interrupted(changes: Sequence[Change]) -> None:
+        if signals:
+            raise signals.pop()
+        deliver(changes)
+
+    hand._deliver = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        hand.take(2)
+    assert (hand.first(9), delivered) == (_RUN[:2], [])
+    hand.given = 2
+    hand.release(loop)
+    assert (len(hand), delivered) == (0, _RUN[:2])
 
 
 def test_last_of_a_run_stands_for_those_before_it() -> None:

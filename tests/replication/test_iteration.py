@@ -380,3 +380,17 @@ def test_exception_at_any_call_neither_loses_nor_acknowledges(
         if left >= 0:
             break
     assert interrupted > 5
+
+
+def test_transaction_that_was_read_to_its_end_gives_nothing_of_the_next(kind: Kind) -> None:
+    changes = _changes()
+    feed = Feed([*changes[:1], None, *changes[1:3], None], suspends=kind.suspends)
+    loop = kind.transactions(feed)
+    first = next(loop)
+    assert list(first) == changes[:1]
+    second = next(loop)
+    # As if the next one had been read ahead.
+    assert next(second) is changes[1]
+    feed.hand.offer([insert(transaction(0x99), 1)])
+    feed.hand.limit = 1
+    assert list(first) == []

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -284,6 +285,55 @@ def test_interrupted_by_signals_in_the_middle_and_going_on(
         signal.signal(signal.SIGUSR1, before)
     assert interrupts >= 5
     assert keys(got) == list(range(1, 8001))
+
+
+_PLACES = (
+    *("release", "settle", "_settle_owed", "take", "take_run", "keep", "offer", "supersede"),
+    *("_drop_given", "open_run", "_give", "_deliver", "deliver", "acknowledge", "_read"),
+    *("take_rows", "receive", "read", "fill", "buffered", "next_change", "_receive", "waiting"),
+)
+
+
+@pytest.mark.parametrize("way", ["loop", "batches", "poll", "transactions"])
+def test_interrupted_at_the_entry_of_each_function_and_going_on(
+    database: Database, slot_name: str, way: str
+) -> None:
+    make_slot(database, slot_name)
+    for first in range(1, 12_000, 400):
+        rows = f"generate_series({first}, {first + 399})"
+        database.execute(f"INSERT INTO t SELECT n FROM {rows} n")
+    got: list[Change] = []
+    interrupted: set[str] = set()
+    place, count = "", 0
+
+    def interrupt(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        code = frame.f_code
+        if event == "call" and code.co_name == place and "pglogical_cdc" in code.co_filename:
+            count -= 1
+            if count == 0:
+                interrupted.add(place)
+                raise KeyboardInterrupt
+
+    with reader(database, slot_name, reconnect=AT_ONCE, idle_timeout=3) as made:
+        loop = _loop(made, way)
+        for turn, name in [(turn, name) for turn in (1, 2, 3) for name in _PLACES]:
+            place, count = name, turn
+            for _ in range(70):
+                if len(got) >= 11_000 or count <= 0:
+                    break
+                try:
+                    sys.settrace(interrupt)
+                    given = next(loop, [])
+                except KeyboardInterrupt:
+                    continue
+                finally:
+                    sys.settrace(None)
+                got += given
+        while len(got) < 12_000 and not made.ended:
+            got += next(loop, [])
+    assert len(interrupted) > len(_PLACES) / 2
+    assert keys(got) == list(range(1, 12_001))
 
 
 def _loop(made: ReplicationReader, way: str) -> Iterator[list[Change]]:
