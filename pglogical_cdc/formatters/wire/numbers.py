@@ -93,11 +93,14 @@ def decimal_form(scale: int) -> UsualForm | None:
     point, digits = f"v[-{scale + 1}] == 46", 'v.replace(b".", b"", 1)'
     if scale == 0:
         point, digits = "v[-1] < 58", "v"  # no letter of NaN and infinity
-    number = f"(n := int({digits}))"
+    # Most prices and quantities have three bytes, which are two times twelve bits.
+    three = (
+        f"f'\"{{pairs[n >> 12]}}{{pairs[n & 4095]}}\"' if 32767 < (n := int({digits})) < 8388608"
+    )
     # As `_unscaled_json` has it.
     size = "(n if n >= 0 else ~n).bit_length() // 8 + 1"
-    base64 = f'base64({number}.to_bytes({size}, "big", signed=True), newline=False)'
-    return UsualForm(f"f'\"{{{base64}.decode()}}\"'", point)
+    base64 = f'base64(n.to_bytes({size}, "big", signed=True), newline=False)'
+    return UsualForm(f"{three} else f'\"{{{base64}.decode()}}\"'", point)
 
 
 def variable_scale_json(value: bytes) -> bytes | None:

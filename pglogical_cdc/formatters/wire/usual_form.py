@@ -10,6 +10,7 @@ not contain anything from a database.
 
 from __future__ import annotations
 
+import string
 from binascii import b2a_base64
 from collections.abc import Mapping
 from json.encoder import encode_basestring
@@ -33,8 +34,11 @@ class UsualForm:
     """Expression that is true of texts of the form; None if all are of it."""
 
 
+_BASE64: Final = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
+
 NAMES: Final[Mapping[str, object]] = {
     "base64": b2a_base64,
+    "pairs": [a + b for a in _BASE64 for b in _BASE64],
     "quote": encode_basestring,
     "zeros": bytes.maketrans(b"0123456789", b"0000000000"),
 }

@@ -26,7 +26,10 @@ USUAL: dict[str, tuple[UsualForm | None, Convert, list[bytes]]] = {
         f"numeric({scale})": (decimal_form(scale), decimal_converter(scale), texts)
         for scale, texts in {
             0: [b"0", b"-1", b"127", b"-128", b"128", b"99999999999999999999"],
-            2: [b"0.00", b"-0.01", b"12345678.90", b"-1.28", b"2.55", b"2.56"],
+            2: [
+                *(b"0.00", b"-0.01", b"12345678.90", b"-1.28", b"2.55", b"2.56", b"327.67"),
+                *(b"327.68", b"83886.07", b"83886.08", b"-327.68", b"-327.69", b"-83886.09"),
+            ],
             7: [b"1.0000001", b"-0.0000000"],
         }.items()
     },
