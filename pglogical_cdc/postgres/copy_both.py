@@ -19,8 +19,8 @@ from pglogical_cdc.postgres.flavour import AnyConnection, Flavour
 
 __all__ = ("CopyBoth", "CopyBothEnded")
 
-_ROUNDS: Final = 64
-"""Reads from the socket in one batch at most, so that a full socket cannot keep us for ever."""
+_BATCH: Final = 1024
+"""Messages after which a batch ends, so that a full socket cannot keep us for ever."""
 
 
 class CopyBothEnded(Exception):
@@ -116,7 +116,7 @@ class CopyBoth:
         get_copy_data = self._pgconn.get_copy_data
         with self._lock:
             try:
-                for _ in range(_ROUNDS):
+                while len(messages) < _BATCH:
                     if self._ended:
                         if self._pgconn.is_busy():
                             self._pgconn.consume_input()
