@@ -391,7 +391,11 @@ def test_updates(case: _Case) -> None:
         return
     if image.column_filter == "non-lob" and not case.key_types.isdisjoint(_LOBS):
         return  # The filter leaves out parts of the key.
-    assert update.key_changed == case.key_changes
+    if "int8" in case.key_types and not case.options["use_large_integer_value"]:
+        # As doubles two keys may be the same.
+        assert update.key_changed <= case.key_changes
+    else:
+        assert update.key_changed == case.key_changes
     assert (update.before is None) == (before is None)
     if update.before is not None:
         # The filter may leave out all but the key.
