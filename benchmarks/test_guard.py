@@ -28,15 +28,15 @@ __all__ = ()
 
 # Limits, each with what was measured with CPython 3.11 beside it. Times the plain writer's CPU for
 # the same rows:
-PARSE: Final = 0.21  # 0.14
-READ: Final = 0.32  # 0.21
-FORMAT: Final = 0.38  # 0.25
+PARSE: Final = 0.17  # 0.10
+READ: Final = 0.26  # 0.16
+FORMAT: Final = 0.32  # 0.20
 
 # Times the CPU of Debezium JSON:
-OTHER_FORMATS: Final = 1.25  # 1.06 DMS, 0.83 unwrapped
+OTHER_FORMATS: Final = 1.25  # 0.70 DMS, 0.80 unwrapped
 
 # A value at 64 columns, times one at 16, on which what an event costs by itself weighs more:
-PER_VALUE: Final = 1.05  # 0.70 read, 0.65 format
+PER_VALUE: Final = 1.1  # 0.71 read, 0.73 format
 
 ROWS: Final = 500
 REPEATS: Final = 11
