@@ -8,8 +8,8 @@ the expressions of `usual_form`, and no name from a database: those are data.
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from types import CodeType
 from typing import Any, NamedTuple, TypeAlias
 
 from pglogical_cdc._attrs import record
@@ -128,9 +128,17 @@ def _pieces(members: Sequence[Member]) -> str:
 
 
 @functools.lru_cache(maxsize=256)
-def _code(source: str) -> CodeType:
-    # Tables of the same types share it.
-    return compile(source, "<row writer>", "exec")
+def _maker(source: str, names: tuple[str, ...]) -> Callable[..., Any]:
+    """Return what makes the function of its names; tables of the same types share it.
+
+    They are its variables and not its globals: CPython remembers where it found a global, in the
+    code and for one dictionary, which another table would make it forget at every row.
+    """
+    made = f"def make({', '.join(names)}):\n{textwrap.indent(source, '  ')}  return write\n"
+    found: dict[str, Any] = {**NAMES, "NOT_SENT": NOT_SENT}
+    exec(compile(made, "<row writer>", "exec"), found)
+    make: Callable[..., Any] = found["make"]
+    return make
 
 
 def compile_row(
@@ -201,7 +209,7 @@ def _writes_alike(one: Member, other: Member) -> bool:
 
 
 def _compiled(source: str, members: Sequence[Member], given: Mapping[str, object]) -> Any:
-    names: dict[str, Any] = {**NAMES, "NOT_SENT": NOT_SENT, **given}
+    names = dict(given)
     for i, member in enumerate(members):
         own = {
             "name#": member.name,
@@ -210,5 +218,4 @@ def _compiled(source: str, members: Sequence[Member], given: Mapping[str, object
             **member.names,
         }
         names.update((name.replace("#", str(i)), value) for name, value in own.items())
-    exec(_code(source), names)
-    return names["write"]
+    return _maker(source, tuple(names))(*names.values())
