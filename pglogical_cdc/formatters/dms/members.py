@@ -6,16 +6,14 @@ As in `wire.row_writer`, the source that is compiled holds positions, numbers an
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from types import CodeType
-from typing import Any, Final
+from typing import Final
 
-from pglogical_cdc.absent import NOT_SENT, UNCHANGED, Absent
+from pglogical_cdc.absent import Absent
 from pglogical_cdc.events import RawValue, Relation
-from pglogical_cdc.formatters.dms.values import NAMES, Render, usual_form
+from pglogical_cdc.formatters.dms.values import Render, usual_form
 from pglogical_cdc.formatters.wire.binary_form import binary_form_error
-from pglogical_cdc.formatters.wire.row_writer import WriteRow
+from pglogical_cdc.formatters.wire.row_writer import WriteRow, compiled
 
 __all__ = ("Members", "members_source")
 
@@ -67,12 +65,6 @@ def members_source(
     )
 
 
-@functools.lru_cache(maxsize=256)
-def _code(source: str) -> CodeType:
-    # Tables of the same types share it.
-    return compile(source, "<members writer>", "exec")
-
-
 def _begun(head: str, rest: str) -> bytes:
     # What comes first is separated from nothing.
     return f"{head}{rest[1:] if rest[:1] == ',' else rest}".encode()
@@ -114,20 +106,13 @@ class Members:
             found = self.of(raw, null_for_absent=null_for_absent)
             return "".join([self._separator + member for member in found])
 
-        names: dict[str, Any] = {
-            **NAMES,
-            "NOT_SENT": NOT_SENT,
-            "UNCHANGED": UNCHANGED,
-            "begun": _begun,
-            "plain": plain,
-        }
+        names: dict[str, object] = {"begun": _begun, "plain": plain}
         for i, (_, name, render) in enumerate(self._columns):
             names[f"name{i}"] = f"{self._separator if i else self._separator[1:]}{name}"
             names[f"render{i}"] = render
         renders = [(position, render) for position, _, render in self._columns]
         source = members_source(renders, nulls=self._nulls, null_for_absent=null_for_absent)
-        exec(_code(source), names)
-        write: WriteRow = names["write"]
+        write: WriteRow = compiled(source, names)
         return write
 
     def of(self, raw: Sequence[RawValue], *, null_for_absent: bool = False) -> list[str]:

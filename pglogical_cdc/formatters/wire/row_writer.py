@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from pglogical_cdc._attrs import record
-from pglogical_cdc.absent import NOT_SENT
+from pglogical_cdc.absent import NOT_SENT, UNCHANGED
 from pglogical_cdc.events import RawValue
 from pglogical_cdc.formatters.wire.usual_form import NAMES, UsualForm
 
@@ -24,6 +24,7 @@ __all__ = (
     "WriteRow",
     "compile_event",
     "compile_row",
+    "compiled",
     "event_source",
     "row_source",
 )
@@ -135,7 +136,7 @@ def _maker(source: str, names: tuple[str, ...]) -> Callable[..., Any]:
     code and for one dictionary, which another table would make it forget at every row.
     """
     made = f"def make({', '.join(names)}):\n{textwrap.indent(source, '  ')}  return write\n"
-    found: dict[str, Any] = {**NAMES, "NOT_SENT": NOT_SENT}
+    found: dict[str, Any] = {**NAMES, "NOT_SENT": NOT_SENT, "UNCHANGED": UNCHANGED}
     exec(compile(made, "<row writer>", "exec"), found)
     make: Callable[..., Any] = found["make"]
     return make
@@ -157,7 +158,7 @@ def compile_row(
         plain: what to ask for a row that raises any exception.
     """
     names = {"end": end, "other": other, "plain": plain}
-    write: WriteRow = _compiled(row_source(members), members, names)
+    write: WriteRow = _with_members(row_source(members), members, names)
     return write
 
 
@@ -191,7 +192,7 @@ def compile_event(
     names = {"end": end, "other": other, "plain": plain, "plain_key": plain_key}
     names.update((f"key_name{j}", part.name) for j, part in enumerate(key))
     source = event_source(members, [found[0] for found in same], frame)
-    write: WriteEvent = _compiled(source, members, names)
+    write: WriteEvent = _with_members(source, members, names)
     return write
 
 
@@ -208,7 +209,7 @@ def _writes_alike(one: Member, other: Member) -> bool:
     )
 
 
-def _compiled(source: str, members: Sequence[Member], given: Mapping[str, object]) -> Any:
+def _with_members(source: str, members: Sequence[Member], given: Mapping[str, object]) -> Any:
     names = dict(given)
     for i, member in enumerate(members):
         own = {
@@ -218,4 +219,9 @@ def _compiled(source: str, members: Sequence[Member], given: Mapping[str, object
             **member.names,
         }
         names.update((name.replace("#", str(i)), value) for name, value in own.items())
+    return compiled(source, names)
+
+
+def compiled(source: str, names: Mapping[str, object]) -> Any:
+    """Return the function ``write`` of a source, which may use names beside `usual_form.NAMES`."""
     return _maker(source, tuple(names))(*names.values())
