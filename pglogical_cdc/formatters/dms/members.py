@@ -11,7 +11,7 @@ from typing import Final
 
 from pglogical_cdc.absent import Absent
 from pglogical_cdc.events import RawValue, Relation
-from pglogical_cdc.formatters.dms.values import Render, usual_form
+from pglogical_cdc.formatters.dms.values import NAMES, Render, usual_form
 from pglogical_cdc.formatters.wire.binary_form import binary_form_error
 from pglogical_cdc.formatters.wire.row_writer import WriteRow, compiled
 
@@ -106,7 +106,7 @@ class Members:
             found = self.of(raw, null_for_absent=null_for_absent)
             return "".join([self._separator + member for member in found])
 
-        names: dict[str, object] = {"begun": _begun, "plain": plain}
+        names: dict[str, object] = {**NAMES, "begun": _begun, "plain": plain}
         for i, (_, name, render) in enumerate(self._columns):
             names[f"name{i}"] = f"{self._separator if i else self._separator[1:]}{name}"
             names[f"render{i}"] = render
