@@ -84,7 +84,12 @@ def quiet_load(dsn: str, *slots: str, seed: int = 0) -> Iterator[Load]:
 
 
 def end_of_wal(dsn: str) -> LSN:
-    """Where the server's WAL ends."""
+    """Where the server's WAL ends.
+
+    Asked just after a commit, a slot that is confirmed to less has not been told to forget it.
+    Asked before, it says nothing: whatever else the server writes, a transaction that aborts or
+    one of another database, may be confirmed too.
+    """
     with connected(dsn) as connection:
         ((lsn,),) = connection.execute("SELECT pg_current_wal_insert_lsn()::text").fetchall()
     return LSN.parse(lsn)

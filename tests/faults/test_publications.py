@@ -41,12 +41,13 @@ def test_missing(
             load.mark()
             before = load.expected()
             database.execute("DROP PUBLICATION pub")
-            there = end_of_wal(dsn)
+            load.mark()
+            past_the_first_lost = end_of_wal(dsn)
             load.run(10)
             error = consumer.failure(20)
         _check_missing(error, database)
         assert ledger.verdict(before).is_clean
-        assert 0 < confirmed(database, slot_name) <= there
+        assert 0 < confirmed(database, slot_name) < past_the_first_lost
 
         missing = Consumer(flavour, dsn, slot_name, ledger)
         with missing, pytest.raises(PublicationNotFoundError, match="create it before the slot"):
@@ -62,7 +63,7 @@ def test_missing(
             _check_missing(error, database)
             assert "slots.advance" in str(error)
             assert ledger.verdict(before).is_clean
-            assert confirmed(database, slot_name) <= there
+            assert confirmed(database, slot_name) < past_the_first_lost
         tally("publication dropped while it was streamed from", 1, ledger.verdict(before))
 
         # The way out that the message names.
@@ -95,13 +96,14 @@ def test_dropped_before_what_was_published_is_read(
         load.mark()
         before = load.expected()
         database.execute("DROP PUBLICATION pub")
-        there = end_of_wal(database.dsn)
+        load.mark()
+        past_the_first_lost = end_of_wal(database.dsn)
         load.run(5)
         database.execute("CREATE PUBLICATION pub FOR TABLE load, load_commits")
         ledger = Ledger()
         with Consumer(flavour, database.dsn, slot_name, ledger) as consumer:
             _check_missing(consumer.failure(20), database)
-        assert confirmed(database, slot_name) <= there
+        assert confirmed(database, slot_name) < past_the_first_lost
         tally("publication dropped and created while nobody read", 1, ledger.verdict(before))
 
 
@@ -251,8 +253,8 @@ def test_different_column_lists(
             load.mark()
             before = load.expected()
             database.execute("ALTER PUBLICATION other SET TABLE t (id, b)")
-            there = end_of_wal(database.dsn)
             database.execute("INSERT INTO t VALUES (2, 2, 2)")
+            past_the_poison = end_of_wal(database.dsn)
             load.run(5)
             error = consumer.failure(20)
         assert isinstance(error, DecodingFailedError)
@@ -260,7 +262,7 @@ def test_different_column_lists(
         assert (error.sqlstate, error.slot) == ("0A000", slot_name)
         assert notes.verdict(before).is_clean
         assert notes.rows_of("t") == [("insert", {"id": 1, "a": 1})]
-        assert confirmed(database, slot_name) <= there
+        assert confirmed(database, slot_name) < past_the_poison
 
         # To go on: mend the publication, and give up the transactions that it was wrong for.
         database.execute("ALTER PUBLICATION other SET TABLE t (id, a)")
