@@ -34,7 +34,7 @@ from pglogical_cdc.events.relation import (
 )
 from pglogical_cdc.events.row import RawValue, Row, key_image
 from pglogical_cdc.events.transaction import POSTGRES_EPOCH_US, Transaction
-from pglogical_cdc.lsn import LSN
+from pglogical_cdc.lsn import LSN, wire_lsn
 from pglogical_cdc.protocol import (
     BeginMessage,
     CommitMessage,
@@ -258,36 +258,52 @@ class ChangeAssembler:
 
     # -- transactions
 
-    def _begin(self, message: BeginMessage, wal_start: int) -> Sequence[Change]:
+    def begin(self, final_lsn: int, commit_timestamp: int, xid: int, wal_start: int) -> None:
+        """Take a Begin message by its fields.
+
+        Raises:
+            ProtocolError: a transaction is open.
+        """
         if self._transaction is not None:
             raise _out_of_place("Begin", "no open transaction", "one that has not been committed")
         self._ordinal = 0
         self._replaced.clear()
         last = self._last
-        if last is not None and (last.commit_lsn, last.xid) == (message.final_lsn, message.xid):
+        if last is not None and last.commit_lsn == final_lsn and last.xid == xid:
             self._transaction = last  # it comes again, see rewind
-            return ()
+            return
         self._transaction = self._last = Transaction(
-            xid=message.xid,
-            commit_lsn=LSN(message.final_lsn),
-            commit_timestamp=message.commit_timestamp + POSTGRES_EPOCH_US,
-            begin_lsn=LSN(wal_start),
-            previous_end_lsn=self._previous_end_lsn,
+            xid,
+            wire_lsn(final_lsn),
+            commit_timestamp + POSTGRES_EPOCH_US,
+            wire_lsn(wal_start),
+            self._previous_end_lsn,
         )
-        return ()
 
-    def _commit(self, message: CommitMessage, wal_start: int) -> Sequence[Change]:
+    def commit(self, commit_lsn: int, end_lsn: int) -> None:
+        """Take a Commit message by its fields.
+
+        Raises:
+            ProtocolError: no transaction is open, or another one.
+        """
         transaction = self._open("Commit")
-        if transaction.commit_lsn != message.commit_lsn:
+        if transaction.commit_lsn != commit_lsn:
             raise ProtocolError(
                 "Commit",
                 2,
                 expected=f"the commit LSN of its Begin, {transaction.commit_lsn}",
-                found=str(LSN(message.commit_lsn)),
+                found=str(LSN(commit_lsn)),
             )
-        transaction.end_lsn = self._previous_end_lsn = LSN(message.end_lsn)
+        transaction.end_lsn = self._previous_end_lsn = wire_lsn(end_lsn)
         self._transaction = None
         self._replaced.clear()
+
+    def _begin(self, message: BeginMessage, wal_start: int) -> Sequence[Change]:
+        self.begin(message.final_lsn, message.commit_timestamp, message.xid, wal_start)
+        return ()
+
+    def _commit(self, message: CommitMessage, wal_start: int) -> Sequence[Change]:
+        self.commit(message.commit_lsn, message.end_lsn)
         return ()
 
     def _origin(self, message: OriginMessage, wal_start: int) -> Sequence[Change]:

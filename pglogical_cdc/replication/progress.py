@@ -99,8 +99,10 @@ class Progress:
 
     def keepalive(self, lsn: int) -> None:
         """The server says that it has sent everything before `lsn`."""
-        self.received = max(self.received, lsn)
-        self._keepalive = max(self._keepalive, lsn)
+        if lsn > self.received:
+            self.received = lsn
+        if lsn > self._keepalive:
+            self._keepalive = lsn
         self._settle()
 
     def acknowledge(self, commit_lsn: int, ordinal: int) -> None:

@@ -21,10 +21,8 @@ from pglogical_cdc.events import (
     ValueLoaders,
 )
 from pglogical_cdc.events.transaction import POSTGRES_EPOCH_US
-from pglogical_cdc.lsn import LSN
+from pglogical_cdc.lsn import LSN, wire_lsn
 from pglogical_cdc.protocol import (
-    BeginMessage,
-    CommitMessage,
     PgoutputParser,
     PrimaryKeepalive,
     RelationMessage,
@@ -33,14 +31,24 @@ from pglogical_cdc.protocol import (
     parse_walsender_message,
     xlog_data_header,
 )
+from pglogical_cdc.protocol.fixed_size import (
+    BEGIN,
+    BEGIN_SIZE,
+    COMMIT,
+    COMMIT_SIZE,
+    KEEPALIVE,
+    KEEPALIVE_SIZE,
+    PAYLOAD,
+    XLOG_DATA,
+    begin_fields,
+    commit_fields,
+    keepalive_fields,
+)
 from pglogical_cdc.replication.progress import Progress
 
 __all__ = ("Session",)
 
-_TYPE: Final = 25
-"""Where the type of pgoutput's message is in XLogData."""
-
-_ROWS: Final = frozenset((b"I", b"U", b"D"))
+_ROWS: Final = frozenset(b"IUD")
 """The messages of rows."""
 
 _ROWS_BYTES: Final = 1 << 20
@@ -169,7 +177,10 @@ class Session:
             limit: take so many at most.
         """
         changes: list[Change] = []
-        if not self._replaying and messages and messages[0][_TYPE : _TYPE + 1] in _ROWS:
+        if self._replaying or not messages:
+            return changes
+        first = messages[0]
+        if len(first) > PAYLOAD and first[PAYLOAD] in _ROWS:
             room = min(self._max_message_bytes, _ROWS_BYTES)
             last = self._assembler.take_rows(messages, changes, limit, room)
             if last is not None:
@@ -182,18 +193,26 @@ class Session:
         Raises:
             ProtocolError: it breaks the protocol, or is too big.
         """
-        if len(data) > self._max_message_bytes:
+        size = len(data)
+        if size > self._max_message_bytes:
             raise MessageTooLargeError(
                 "XLogData",
                 0,
                 expected=f"at most {self._max_message_bytes} bytes (max_message_bytes)",
-                found=f"{len(data)} bytes",
+                found=f"{size} bytes",
             )
-        envelope = parse_walsender_message(data)
-        if isinstance(envelope, PrimaryKeepalive):
-            self._keepalive(envelope)
-            return ()
-        return self._data(envelope)
+        if size == KEEPALIVE_SIZE and data[0] == KEEPALIVE:
+            self._keepalive(*keepalive_fields(data))
+        elif size == BEGIN_SIZE and data[PAYLOAD] == BEGIN and data[0] == XLOG_DATA:
+            self._begin(*begin_fields(data))
+        elif size == COMMIT_SIZE and data[PAYLOAD] == COMMIT and data[0] == XLOG_DATA:
+            self._commit(*commit_fields(data))
+        else:
+            # A keepalive, Begin or Commit of another size is refused there.
+            envelope = parse_walsender_message(data)
+            assert isinstance(envelope, XLogData)
+            return self._data(envelope)
+        return ()
 
     @staticmethod
     def is_commit_or_keepalive(data: bytes) -> bool:
@@ -201,19 +220,43 @@ class Session:
         envelope = parse_walsender_message(data)
         return isinstance(envelope, PrimaryKeepalive) or envelope.payload[:1] == b"C"
 
-    def _keepalive(self, keepalive: PrimaryKeepalive) -> None:
-        self.server_time = keepalive.send_time + POSTGRES_EPOCH_US
-        self.keepalive_lsn = LSN(keepalive.end_lsn)
-        self.server_lsn = max(self.server_lsn, self.keepalive_lsn)
-        self.reply_requested |= keepalive.reply_requested
-        self.progress.keepalive(keepalive.end_lsn)
+    def _keepalive(self, end_lsn: int, send_time: int, reply_requested: int) -> None:
+        self.server_time = send_time + POSTGRES_EPOCH_US
+        self.keepalive_lsn = lsn = wire_lsn(end_lsn)
+        if lsn > self.server_lsn:
+            self.server_lsn = lsn
+        if reply_requested:
+            self.reply_requested = True
+        self.progress.keepalive(end_lsn)
         if self.until is not None and self.commit_lsn is None:
-            self.ended |= keepalive.end_lsn >= self.until
+            self.ended |= end_lsn >= self.until
 
     def _note(self, end_lsn: int, send_time: int) -> None:
         self.server_time = send_time + POSTGRES_EPOCH_US
         if end_lsn > self.server_lsn:
-            self.server_lsn = LSN(end_lsn)
+            self.server_lsn = wire_lsn(end_lsn)
+
+    def _begin(
+        self, start_lsn: int, end_lsn: int, send_time: int, final_lsn: int, time: int, xid: int
+    ) -> None:
+        self._note(end_lsn, send_time)
+        if self.until is not None and final_lsn >= self.until:
+            self.ended = True
+            return
+        self._assembler.begin(final_lsn, time, xid, start_lsn)
+        self.progress.begin()
+
+    def _commit(
+        self, start_lsn: int, wal_end: int, send_time: int, commit_lsn: int, end_lsn: int, time: int
+    ) -> None:
+        self._note(wal_end, send_time)
+        ordinal = self._assembler.ordinal
+        self._assembler.commit(commit_lsn, end_lsn)
+        self.progress.commit(commit_lsn, ordinal, end_lsn, time + POSTGRES_EPOCH_US)
+        self.transactions += 1
+        self.delivered_transactions += ordinal > 0
+        # Whatever comes next commits at or after this end.
+        self.ended |= self.until is not None and end_lsn >= self.until
 
     def _data(self, data: XLogData) -> Sequence[Change]:
         self._note(data.end_lsn, data.send_time)
@@ -221,23 +264,6 @@ class Session:
         if isinstance(message, RelationMessage):
             self.undescribed = message
             self._undescribed_at = data.start_lsn
-            return ()
-        if isinstance(message, BeginMessage):
-            if self.until is not None and message.final_lsn >= self.until:
-                self.ended = True
-                return ()
-            self._assembler.assemble(message, data.start_lsn)
-            self.progress.begin()
-            return ()
-        if isinstance(message, CommitMessage):
-            ordinal = self._assembler.ordinal
-            self._assembler.assemble(message, data.start_lsn)
-            time = message.commit_timestamp + POSTGRES_EPOCH_US
-            self.progress.commit(message.commit_lsn, ordinal, message.end_lsn, time)
-            self.transactions += 1
-            self.delivered_transactions += ordinal > 0
-            # Whatever comes next commits at or after this end.
-            self.ended |= self.until is not None and message.end_lsn >= self.until
             return ()
         changes = self._assembler.assemble(message, data.start_lsn)
         if (
