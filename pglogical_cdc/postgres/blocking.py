@@ -30,7 +30,8 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         coroutine.send(None)
     except StopIteration as end:
-        return cast("T", end.value)
+        value: T = end.value
+        return value
     coroutine.close()
     raise RuntimeError("a coroutine over the blocking flavour has suspended")
 

@@ -63,9 +63,9 @@ class Ending:
         self._stalled_lsn: LSN | None = None
         self._stalled_since = now
 
-    def received(self) -> None:
-        """Something came."""
-        self._quiet_since = time.monotonic()
+    def quiet(self, now: float) -> None:
+        """All that came has been read."""
+        self._quiet_since = now
 
     async def seconds(self, now: float, beside: Beside, feedback: Feedback) -> float:
         """Look whether the end is near; return how long the socket may be left alone.

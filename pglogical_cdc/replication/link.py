@@ -269,7 +269,7 @@ class Link:
             self._silence.patience = self._patience
 
     def heard(self, session: Session) -> None:
-        """Something was received."""
+        """Something was received since the last `watch`."""
         self._silence.heard()
         self.note_progress(session)
 

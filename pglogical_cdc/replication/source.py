@@ -69,6 +69,8 @@ class Source:
         self.latency: int | None = None
         """Microseconds from the last change's commit to its arrival here."""
         self._received_at = 0
+        self._heard = False
+        """Whether something was received since the last look at what depends on that."""
         self._flavour = flavour
         self._error: CdcError | None = None
         self._failure: CdcError | None = None
@@ -254,7 +256,7 @@ class Source:
         change = hand.run[hand.step]
         hand.limit = 0
         hand.take(1)
-        if len(hand) == 1:
+        if hand.step < len(hand.run) and len(hand) == 1:
             self.open_run()
         return change
 
@@ -271,10 +273,13 @@ class Source:
 
     def _deliver(self, changes: Sequence[Change]) -> None:
         """Note that changes were taken into the hand."""
-        session, last = self.session, changes[-1]
+        session, last = self.link.session, changes[-1]
         assert session is not None
         session.deliver(last)
-        self.delivered.update([change.op for change in changes])
+        if len(changes) == 1:
+            self.delivered[last.op] += 1  # Counter.update costs as much as all the rest of it
+        else:
+            self.delivered.update([change.op for change in changes])
         if last.transaction is not None:
             committed_at = last.transaction.commit_timestamp
             self.lag = session.server_time - committed_at
@@ -431,14 +436,15 @@ class Source:
         feedback = stream.feedback
         await self.link.look_for_promotion(session)
         try:
-            if stream.receive():
-                self._received_at = time.time_ns() // 1000
-                ending.received()
-                self.link.heard(session)
-                if feedback.has_news and feedback.is_due:
+            if self._take_in(stream):
+                if session.stored is not None and feedback.has_news and feedback.is_due:
                     await self.link.store()
                 return True
             now = time.monotonic()
+            if self._heard:
+                self._heard = False
+                ending.quiet(now)
+                self.link.heard(session)
             if session.reply_requested or (
                 feedback.has_news and now - self._reported_at >= _NEWS_INTERVAL
             ):
@@ -465,6 +471,15 @@ class Source:
         await stream.wait(seconds)
         self._interrupted = True
         self._turn_ends = time.monotonic() + _TURN
+        # A change may be waited for: whatever else there is to do comes after it.
+        self._take_in(stream)
+        return True
+
+    def _take_in(self, stream: Stream) -> bool:
+        if not stream.receive():
+            return False
+        self._received_at = time.time_ns() // 1000
+        self._heard = True
         return True
 
     # -- acknowledging

@@ -141,8 +141,8 @@ class Stream:
             ) from None
         except psycopg.Error as error:
             raise self.broken(error) from None
-        self.messages.extend(received)
-        self._count(len(received))
+        self.messages += received
+        self._window_messages += len(received)
         return bool(received)
 
     @property
@@ -150,15 +150,12 @@ class Stream:
         """Whether a signal came while something was read, which may be lost."""
         return self._copy.is_half_read
 
-    def _count(self, received: int) -> None:
-        self._window_messages += received
+    async def wait(self, seconds: float) -> None:
+        """Wait until something is here."""
         now = time.monotonic()
         if now - self._window_began >= _WINDOW:
             self._much_is_coming = self._window_messages >= _MUCH
             self._window_began, self._window_messages = now, 0
-
-    async def wait(self, seconds: float) -> None:
-        """Wait until something is here."""
         if self._much_is_coming:
             await self._flavour.give_way(_NAP)
         await self._flavour.wait(self._copy.socket, seconds, self._copy.fill)

@@ -291,6 +291,7 @@ _PLACES = (
     *("release", "settle", "_settle_owed", "take", "take_run", "keep", "offer", "supersede"),
     *("_drop_given", "open_run", "_give", "_deliver", "deliver", "acknowledge", "_read"),
     *("take_rows", "receive", "read", "fill", "buffered", "next_change", "_receive", "waiting"),
+    *("_take_in", "_begin", "begin", "_commit", "commit"),
 )
 
 
