@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -18,7 +21,18 @@ from pglogical_cdc.lsn import LSN
 from tests.reading import wait_until
 from tests.servers import SETTINGS, Server, find_binaries, run_binaries
 
-__all__ = ("Cluster", "Standby", "configure", "execute", "run_cluster", "run_standby")
+__all__ = (
+    "Cluster",
+    "Standby",
+    "configure",
+    "execute",
+    "run_cluster",
+    "run_standby",
+    "switch_tls_on",
+)
+
+_CERTIFICATE: Final = Path(__file__).parent / "tls"
+"""A self-signed one of localhost for a hundred years, for tests and nothing else."""
 
 _STANDBY_SETTINGS: Final = {
     # Both are for the slots that are synchronised, and harmless before there were any.
@@ -58,6 +72,28 @@ def configure(server: Server, **settings: str | None) -> None:
             connection.execute(change)
         connection.execute("SELECT pg_reload_conf()")
     wait_until(lambda: execute(server, "SELECT pg_conf_load_time()")[0][0] > before)
+
+
+def switch_tls_on(server: Server, dbname: str = "postgres") -> str:
+    """Switch TLS on; give the connection string of a client that insists on it."""
+    data = server.embedded.data
+    owner = data.stat()
+    for name in ("server.crt", "server.key"):
+        shutil.copy(_CERTIFICATE / name, data / name)
+        os.chmod(data / name, 0o600)
+        os.chown(data / name, owner.st_uid, owner.st_gid)
+    configure(server, ssl="on")
+    dsn = make_conninfo(server.dsn(dbname), sslmode="require", gssencmode="disable")
+
+    def is_on() -> bool:
+        try:
+            psycopg.connect(dsn).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    wait_until(is_on)
+    return dsn
 
 
 class _CopiedServer(EmbeddedServer):

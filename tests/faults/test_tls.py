@@ -3,56 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 from pglogical_cdc import AsyncReplicationReader, ReplicationReader
-from tests.faults.servers import configure
-from tests.reading import wait_until
+from tests.faults.servers import switch_tls_on
 
 if TYPE_CHECKING:
     from tests.servers import Server
 
-_FILES = Path(__file__).parent / "tls"
-"""A self-signed certificate of localhost for a hundred years, for tests and nothing else."""
-
 _ROWS = 30_000
-
-
-def _with_tls(server: Server) -> str:
-    """Switch TLS on; give the connection string of a client that insists on it."""
-    data = server.embedded.data
-    owner = data.stat()
-    for name in ("server.crt", "server.key"):
-        shutil.copy(_FILES / name, data / name)
-        os.chmod(data / name, 0o600)
-        os.chown(data / name, owner.st_uid, owner.st_gid)
-    configure(server, ssl="on")
-    dsn = make_conninfo(server.dsn(), sslmode="require", gssencmode="disable")
-
-    def is_on() -> bool:
-        try:
-            psycopg.connect(dsn).close()
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    wait_until(is_on)
-    return dsn
 
 
 @pytest.mark.pg
 def test_backlog_takes_few_wakeups_and_goes_on_after_a_cut(
     private_server: Server, slot_name: str
 ) -> None:
-    dsn = _with_tls(private_server)
+    dsn = switch_tls_on(private_server)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(
             "CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION pub FOR TABLE t"
