@@ -22,6 +22,9 @@ __all__ = ("CopyBoth", "CopyBothEnded")
 _BATCH: Final = 1024
 """Messages after which a batch ends, so that a full socket cannot keep us for ever."""
 
+_READS: Final = 16
+"""Reads of the socket, at most, before libpq is asked for what they have brought."""
+
 
 class CopyBothEnded(Exception):
     """The server ended the stream without an error, as it does at a fast shutdown."""
@@ -89,13 +92,13 @@ class CopyBoth:
         except CopyBothEnded:
             pass  # it is raised again
         except Exception as error:
-            self._error = error
+            self._error = self._error or error  # the first says why
 
     def read(self) -> list[bytes]:
         """Return the CopyData messages that are here, without waiting for more.
 
         Over TLS one read of the socket gives one record, usually one message: it is repeated
-        until nothing comes.
+        until nothing comes, and several reads are made in a row while each brings one.
 
         Raises:
             CopyBothEnded: the server has ended the stream.
@@ -113,30 +116,43 @@ class CopyBoth:
         self.is_half_read = True
         messages = self._reading
         append = messages.append
-        get_copy_data = self._pgconn.get_copy_data
+        consume_input, get_copy_data = self._pgconn.consume_input, self._pgconn.get_copy_data
+        reads = 1
         with self._lock:
             try:
                 while len(messages) < _BATCH:
                     if self._ended:
                         if self._pgconn.is_busy():
-                            self._pgconn.consume_input()
+                            consume_input()
                         self._raise_end()
                         break
-                    self._pgconn.consume_input()
+                    broken = None
+                    try:
+                        for _ in range(reads):
+                            consume_input()
+                    except psycopg.Error as error:
+                        broken = error  # what the reads before it brought is still in libpq
+                    before = len(messages)
                     size, data = get_copy_data(1)
-                    if size == 0:
-                        break
                     while size > 0:
                         # Copied, so that libpq's memory is free again, and because objects that
                         # hold no other cost the garbage collector nothing while they wait.
-                        append(bytes(data))
+                        append(data.tobytes())
                         size, data = get_copy_data(1)
                     if size < 0:
                         self._ended = True
-                        if messages:
+                        if messages and broken is None:
                             break
+                        # The server's last word says more than that the connection is gone.
                         self._raise_end()
+                    if broken is not None:
+                        raise broken
+                    came = len(messages) - before
+                    if size < 0 or not came:
                         break
+                    # More than one message at a read: then there is little to save, and libpq's
+                    # buffer would grow.
+                    reads = min(2 * reads, _READS) if came == reads else 1
             except (psycopg.Error, CopyBothEnded) as error:
                 if not messages:
                     self.is_half_read = False

@@ -22,15 +22,18 @@ from pglogical_cdc.postgres.options import start_replication
 from pglogical_cdc.postgres.parameters import parameters
 from pglogical_cdc.protocol import PrimaryKeepalive, XLogData, parse_walsender_message
 from tests import wire
+from tests.faults.proxy import Proxy
+from tests.faults.servers import switch_tls_on
 from tests.postgres.sessions import connect, drive
 from tests.reading import active_pid, make_slot, wait_until
+from tests.servers import new_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
     from pglogical_cdc.postgres.flavour import Flavour
-    from tests.servers import Database
+    from tests.servers import Database, Server
 
 pytestmark = pytest.mark.pg
 
@@ -288,3 +291,155 @@ def test_notices_go_to_the_handlers_of_the_connection(
         assert time.monotonic() < deadline
         stream.read()
     assert heard[0] == ("55000", 'skipped loading publication "pub"')
+
+
+# -- over TLS, where each message comes in a record, and needs a read, of its own
+
+_ROWS = 200
+_WHOLE = b"BR" + _ROWS * b"I" + b"C"
+
+
+class _Counted:
+    """A libpq connection of which one call of a method fails instead."""
+
+    def __init__(self, pgconn: Any, method: str, call: int, error: BaseException) -> None:
+        self._pgconn, self._method, self._left, self._error = pgconn, method, call, error
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._pgconn, name)
+        if name != self._method:
+            return real
+
+        def counted(*arguments: object) -> object:
+            self._left -= 1
+            if self._left == 0:
+                raise self._error
+            return real(*arguments)
+
+        return counted
+
+
+class _ThroughTls:
+    """Streams over TLS to which the server has sent one transaction, all of it waiting."""
+
+    def __init__(self, database: Database, dsn: str, slot: str) -> None:
+        self.database, self.dsn, self._slot, self.copies = database, dsn, slot, 0
+        self.slot = slot
+        self.connections: list[psycopg.Connection[Any]] = []
+        make_slot(database, slot)
+        database.execute(f"INSERT INTO t SELECT generate_series(1, {_ROWS})")
+
+    def start(self, dsn: str | None = None) -> CopyBoth:
+        if self.connections:
+            self.connections[-1].close()
+            wait_until(lambda: active_pid(self.database, self.slot) is None)
+            self.database.execute("SELECT pg_drop_replication_slot(%s)", [self.slot])
+        self.copies += 1
+        self.slot = f"{self._slot}_{self.copies}"
+        self.database.execute(
+            "SELECT pg_copy_logical_replication_slot(%s, %s)", [self._slot, self.slot]
+        )
+        connection = connect(parameters(dsn or self.dsn))
+        self.connections.append(connection)
+        assert connection.pgconn.ssl_in_use
+        stream = _start(connection, self.slot)
+        wait_until(lambda: _is_sent(self.database, self.slot))
+        return stream
+
+    def terminate(self) -> None:
+        pid = active_pid(self.database, self.slot)
+        self.database.execute("SELECT pg_terminate_backend(%s)", [pid])
+        wait_until(lambda: active_pid(self.database, self.slot) is None)
+
+
+@pytest.fixture
+def through_tls(private_server: Server, slot_name: str) -> Iterator[_ThroughTls]:
+    with new_database(private_server) as database:
+        made = _ThroughTls(database, switch_tls_on(private_server, database.name), slot_name)
+        yield made
+        for connection in made.connections:
+            connection.close()
+
+
+def _all_until_error(stream: CopyBoth) -> tuple[list[bytes], psycopg.Error]:
+    messages: list[bytes] = []
+    try:
+        while True:
+            messages += _read(stream)
+    except psycopg.Error as error:
+        return messages, error
+
+
+@pytest.mark.newest
+def test_all_reads_before_an_end_over_tls_are_good(through_tls: _ThroughTls) -> None:
+    whole = _WHOLE
+    # The server's error comes in another of the reads that are made in a row.
+    for _ in range(18):
+        stream = through_tls.start()
+        through_tls.terminate()
+        messages, error = _all_until_error(stream)
+        assert _payloads(messages) == whole
+        assert error.sqlstate == "57P01"
+        assert str(error) == "terminating connection due to administrator command"
+        through_tls.database.execute("INSERT INTO t SELECT max(id) + 1 FROM t")
+        whole += b"BIC"
+
+    stream = through_tls.start()
+    with socket.socket(fileno=os.dup(stream.socket)) as same:
+        same.shutdown(socket.SHUT_RDWR)
+    messages, error = _all_until_error(stream)
+    assert _payloads(messages) == whole
+    assert type(error) is psycopg.OperationalError
+    stream.fill()
+    with pytest.raises(psycopg.OperationalError) as again:
+        stream.read()
+    assert again.value is error
+
+
+@pytest.mark.newest
+def test_connection_cut_in_the_midst_over_tls(through_tls: _ThroughTls) -> None:
+    database = through_tls.database
+    insert = f"INSERT INTO t SELECT max(id) + generate_series(1, {_ROWS}) FROM t GROUP BY ()"
+    with Proxy(database.server.embedded.port) as proxy:
+        for number, size in enumerate(range(1, 12_000, 997), start=1):
+            stream = through_tls.start(proxy.dsn(through_tls.dsn, sslmode="require"))
+            transactions = 0
+            while transactions < number:
+                transactions += _payloads(_read(stream)).count(b"C")
+            proxy.cut_after(size)
+            database.execute(insert)
+            proxy.wait()
+            messages, error = _all_until_error(stream)
+            assert (b"B" + _ROWS * b"I").startswith(_payloads(messages))
+            assert bool(_payloads(messages)) == (size > 500)
+            assert error.sqlstate is None
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize("end", ["break", "server's error"])
+def test_error_of_any_read_over_tls_hides_nothing(through_tls: _ThroughTls, end: str) -> None:
+    for call in range(1, 48):
+        stream = through_tls.start()
+        if end == "server's error":
+            through_tls.terminate()
+        broken = psycopg.OperationalError("broken")
+        failing: Any = _Counted(stream._pgconn, "consume_input", call, broken)
+        stream._pgconn = failing
+        messages, error = _all_until_error(stream)
+        assert error is broken
+        # One message, or a keepalive, at each read.
+        assert len(messages) == call - 1
+        assert _WHOLE.startswith(_payloads(messages))
+        assert not stream.is_half_read
+
+
+@pytest.mark.newest
+@pytest.mark.parametrize("method", ["consume_input", "get_copy_data"])
+def test_interrupt_at_any_call_over_tls_is_known(through_tls: _ThroughTls, method: str) -> None:
+    for call in range(1, 48):
+        stream = through_tls.start()
+        failing: Any = _Counted(stream._pgconn, method, call, KeyboardInterrupt())
+        stream._pgconn = failing
+        with pytest.raises(KeyboardInterrupt):
+            stream.read()
+        assert stream.is_half_read
