@@ -14,7 +14,6 @@ import contextlib
 import errno
 import json
 import os
-import secrets
 import stat
 import threading
 from collections.abc import Iterator
@@ -178,7 +177,7 @@ class FileOffsets:
 
     def _replace(self, folder: int, content: bytes) -> None:
         name = self._path.name
-        temporary = f".{name}.{secrets.token_hex(8)}.tmp"
+        temporary = f".{name}.{os.urandom(8).hex()}.tmp"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         fd = os.open(temporary, flags, 0o600, dir_fd=folder)
         try:

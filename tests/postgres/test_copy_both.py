@@ -388,7 +388,8 @@ def test_all_reads_before_an_end_over_tls_are_good(through_tls: _ThroughTls) -> 
     with socket.socket(fileno=os.dup(stream.socket)) as same:
         same.shutdown(socket.SHUT_RDWR)
     messages, error = _all_until_error(stream)
-    assert _payloads(messages) == whole
+    # What has not come by then, the kernel drops.
+    assert whole.startswith(_payloads(messages))
     assert type(error) is psycopg.OperationalError
     stream.fill()
     with pytest.raises(psycopg.OperationalError) as again:

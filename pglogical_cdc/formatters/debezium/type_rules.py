@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from binascii import b2a_base64
 from collections.abc import Callable
@@ -154,6 +153,8 @@ def _unchanged(name: str, options: TypeOptions) -> bytes | None:
     if name == "bytea" and options.binary == "bytes":
         return b'["%b"]' % b2a_base64(placeholder, newline=False)
     if name == "uuid":
+        import hashlib  # half a megabyte of OpenSSL's, which hardly anybody needs
+
         # UUID.nameUUIDFromBytes: version 3 over the bytes alone, without a name space.
         digest = hashlib.md5(placeholder, usedforsecurity=False).digest()
         return b'["%b"]' % str(uuid.UUID(bytes=digest, version=3)).encode()
