@@ -32,14 +32,14 @@ def row_members(columns: Sequence[ColumnFormat]) -> list[Member]:
     """Return the columns of a row as `compile_row` wants them."""
     members = []
     for i, column in enumerate(columns):
-        failed = "failed#(v)" if callable(column.failed) else "failed#"
+        failed = "failed[#](v)" if callable(column.failed) else "failed[#]"
         members.append(
             Member(
                 position=column.position,
                 name=f"{',' if i else '{'}{column.name.decode()}:",
                 form=AS_IT_IS if column.convert is None else column.form,
-                call=f"(convert#(v) or {failed}).decode()",
-                names={"convert#": column.convert, "failed#": column.failed},
+                call=f"(convert[#](v) or {failed}).decode()",
+                names={"convert": column.convert, "failed": column.failed},
                 null=column.null.decode(),
                 not_sent=None if column.not_sent is None else column.not_sent.decode(),
             )

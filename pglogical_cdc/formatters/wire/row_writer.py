@@ -48,7 +48,8 @@ class Member:
     call: str
     """Expression for values of no usual form; ``#`` in it is the index of the member."""
     names: Mapping[str, object]
-    """What `call` needs; ``#`` in a name is the index of the member."""
+    """What `call` needs, by names that all members of a row have; in it each is a sequence, which
+    has that of the member under its index: ``convert[#](v)``."""
     null: str
     """What stands for NULL."""
     not_sent: str | None
@@ -70,6 +71,7 @@ def row_source(members: Sequence[Member]) -> str:
         [
             "def write(raw, head, tail):",
             "  try:",
+            *_unpacked("name", len(members)),
             *_values(members),
             f"    return {text}.encode()",
             "  except Exception:",
@@ -95,6 +97,8 @@ def event_source(members: Sequence[Member], key: Sequence[int], frame: Frame) ->
         [
             f"def write(raw, {frame.parameters}):",
             "  try:",
+            *_unpacked("name", len(members)),
+            *_unpacked("key_name", len(key)),
             *_values(members),
             f"    key = f'{named}{{end}}'.encode() if {sent} else plain_key(raw)",
             f"    return {text}.encode(), key",
@@ -103,6 +107,11 @@ def event_source(members: Sequence[Member], key: Sequence[int], frame: Frame) ->
             "",
         ]
     )
+
+
+def _unpacked(name: str, count: int) -> list[str]:
+    """Return the line that makes variables of so many names."""
+    return [f"    {''.join(f'{name}{i}, ' for i in range(count))}= {name}s"] if count else []
 
 
 def _values(members: Sequence[Member]) -> list[str]:
@@ -116,8 +125,8 @@ def _values(members: Sequence[Member]) -> list[str]:
             value = json if test is None else f"{json} if {test} else {value}"
         line = (
             f"    v# = ({value}) if v.__class__ is bytes"
-            " else null# if v is None"
-            f"{'' if member.not_sent is None else ' else not_sent# if v is NOT_SENT'}"
+            " else null[#] if v is None"
+            f"{'' if member.not_sent is None else ' else not_sent[#] if v is NOT_SENT'}"
             " else other(#, v)"
         )
         lines += [f"    v = raw[{member.position}]", line.replace("#", str(i))]
@@ -133,7 +142,9 @@ def _maker(source: str, names: tuple[str, ...]) -> Callable[..., Any]:
     """Return what makes the function of its names; tables of the same types share it.
 
     They are its variables and not its globals: CPython remembers where it found a global, in the
-    code and for one dictionary, which another table would make it forget at every row.
+    code and for one dictionary, which another table would make it forget at every row. And they are
+    few: of many tables none is in the caches of the processor when its row comes, and a variable is
+    touched at each call, whether it is used or not.
     """
     made = f"def make({', '.join(names)}):\n{textwrap.indent(source, '  ')}  return write\n"
     found: dict[str, Any] = {**NAMES, "NOT_SENT": NOT_SENT, "UNCHANGED": UNCHANGED}
@@ -190,7 +201,7 @@ def compile_event(
     if not all(same):
         return None
     names = {"end": end, "other": other, "plain": plain, "plain_key": plain_key}
-    names.update((f"key_name{j}", part.name) for j, part in enumerate(key))
+    names["key_names"] = _shared(tuple([part.name for part in key]))
     source = event_source(members, [found[0] for found in same], frame)
     write: WriteEvent = _with_members(source, members, names)
     return write
@@ -210,16 +221,21 @@ def _writes_alike(one: Member, other: Member) -> bool:
 
 
 def _with_members(source: str, members: Sequence[Member], given: Mapping[str, object]) -> Any:
-    names = dict(given)
-    for i, member in enumerate(members):
-        own = {
-            "name#": member.name,
-            "null#": member.null,
-            "not_sent#": member.not_sent,
-            **member.names,
-        }
-        names.update((name.replace("#", str(i)), value) for name, value in own.items())
+    names = {
+        **given,
+        "names": _shared(tuple([member.name for member in members])),
+        "null": _shared(tuple([member.null for member in members])),
+        "not_sent": _shared(tuple([member.not_sent for member in members])),
+    }
+    for name in members[0].names if members else ():
+        names[name] = _shared(tuple([member.names[name] for member in members]))
     return compiled(source, names)
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(values: tuple[object, ...]) -> tuple[object, ...]:
+    """Return the same tuple for tables that have equal columns, as partitions do."""
+    return values
 
 
 def compiled(source: str, names: Mapping[str, object]) -> Any:

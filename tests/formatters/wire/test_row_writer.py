@@ -62,17 +62,18 @@ def test_the_source_is_as_it_is() -> None:
     assert _source(rows) == (
         "def write(raw, head, tail):\n"
         "  try:\n"
+        "    name0, name1, name2, = names\n"
         "    v = raw[0]\n"
-        "    v0 = ((v.decode())) if v.__class__ is bytes else null0 if v is None"
-        " else not_sent0 if v is NOT_SENT else other(0, v)\n"
+        "    v0 = ((v.decode())) if v.__class__ is bytes else null[0] if v is None"
+        " else not_sent[0] if v is NOT_SENT else other(0, v)\n"
         "    v = raw[2]\n"
         "    v1 = ((f'\"{(t := v.decode())[:10]}T{t[11:26]}Z\"')"
         " if v.translate(zeros) == b\"0000-00-00 00:00:00.000000+00\" and v[-2:] == b'00'"
-        " else (convert1(v) or failed1).decode()) if v.__class__ is bytes else null1 if v is None"
-        " else not_sent1 if v is NOT_SENT else other(1, v)\n"
+        " else (convert[1](v) or failed[1]).decode()) if v.__class__ is bytes else null[1]"
+        " if v is None else not_sent[1] if v is NOT_SENT else other(1, v)\n"
         "    v = raw[3]\n"
-        "    v2 = ((convert2(v) or failed2).decode()) if v.__class__ is bytes else null2"
-        " if v is None else not_sent2 if v is NOT_SENT else other(2, v)\n"
+        "    v2 = ((convert[2](v) or failed[2]).decode()) if v.__class__ is bytes else null[2]"
+        " if v is None else not_sent[2] if v is NOT_SENT else other(2, v)\n"
         "    return f'{head}{name0}{v0}{name1}{v1}{name2}{v2}{end}{tail}'.encode()\n"
         "  except Exception:\n"
         "    return head.encode() + plain(raw) + tail.encode()\n"
@@ -124,8 +125,8 @@ def _member(
         position=position,
         name=name,
         form=form,
-        call="asked#(v)",
-        names={"asked#": lambda value: f"<{value.decode()}>"},
+        call="asked[#](v)",
+        names={"asked": lambda value: f"<{value.decode()}>"},
         null="null",
         not_sent=not_sent,
     )
@@ -205,8 +206,10 @@ class TestCompileEvent:
         assert event_source([_member(0, "[", form)], [0], _EVENT) == (
             "def write(raw, before, after):\n"
             "  try:\n"
+            "    name0, = names\n"
+            "    key_name0, = key_names\n"
             "    v = raw[0]\n"
-            "    v0 = ((v.decode())) if v.__class__ is bytes else null0 if v is None"
+            "    v0 = ((v.decode())) if v.__class__ is bytes else null[0] if v is None"
             " else other(0, v)\n"
             "    key = f'{key_name0}{v0}{end}'.encode() if raw[0].__class__ is bytes"
             " else plain_key(raw)\n"
