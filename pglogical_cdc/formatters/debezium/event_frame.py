@@ -1,130 +1,145 @@
-"""EventFrame: all of an event but its rows, for one operation on one table."""
+"""EventFrame: all of an event but its rows, for one operation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pglogical_cdc.events import Delete, Insert, Relation, RowChange, Update
+from pglogical_cdc.events import Delete, Insert, Relation, Update
 from pglogical_cdc.formatters.base import Record
 from pglogical_cdc.formatters.debezium.source import SourceBlock
 from pglogical_cdc.formatters.debezium.table import TableFormat
 from pglogical_cdc.formatters.debezium.transaction import TransactionBlock
+from pglogical_cdc.formatters.wire.row_writer import WriteEvent
 
-__all__ = ("OPERATIONS", "EventFrame")
+__all__ = ("OPERATIONS", "EventFrame", "after_rows")
 
 OPERATIONS: Final[dict[type, str]] = {Insert: "c", Update: "u", Delete: "d"}
 """Letters of the changes that `EventFrame.records` takes."""
-
-_KINDS: Final = {op: kind for kind, op in OPERATIONS.items()}
 
 _digits: Final = int.__repr__
 """An `LSN` writes itself otherwise."""
 
 
-class EventFrame:
-    """What the events of one operation on one table have around their rows.
+def after_rows(
+    source: SourceBlock, names: str, lsn: int, block: TransactionBlock | None, op: str, now: int
+) -> str:
+    """Return the JSON of an event from the end of its row, or rows, on.
 
     Args:
-        table: version of the table.
+        source: that of the change.
+        names: `TableFormat.source`.
+        lsn: start of the change's message in the WAL.
+        block: its ``transaction``, if that is asked for.
         op: the operation's letter.
+        now: nanoseconds since 1970-01-01 UTC.
+    """
+    place = "null" if block is None else block.json().decode()
+    return (
+        f',"source":{source.json(names, lsn)},"transaction":{place},"op":"{op}"'
+        f',"ts_ms":{now // 1_000_000},"ts_us":{now // 1000},"ts_ns":{now}}}'
+    )
+
+
+class EventFrame:
+    """Makes the records of one operation, without schemas, of the tables that are added.
+
+    It keeps what the changes of one transaction have in common and, apart from that, what those of
+    one table have: each may be another one at every change.
+
+    Args:
+        kind: class of the changes.
+        headers: of each record.
+        tombstone: whether a delete is followed by a record without value.
     """
 
     __slots__ = (
         "_before",
-        "_between",
         "_commit_lsn",
+        "_head",
         "_headers",
-        "_op",
+        "_kind",
+        "_middle",
+        "_names",
         "_rest",
         "_source",
+        "_tables",
         "_tombstone",
         "_topic",
+        "_transaction_id",
         "_write",
-        "kind",
-        "op",
         "relation",
-        "table",
     )
 
-    def __init__(self, table: TableFormat, op: str) -> None:
-        self.table = table
-        self.relation: Relation = table.relation
-        self.op = op
-        self._topic = table.topic
+    def __init__(
+        self, kind: type, headers: Sequence[tuple[str, bytes]], *, tombstone: bool
+    ) -> None:
+        self.relation: Relation | None = None
+        """The version of the table whose changes `records` takes; see `turn_to`."""
+        self._kind = kind
+        self._headers = headers
+        self._tombstone = tombstone
+        self._head = '{"before":' if kind is Delete else '{"before":null,"after":'
         self._source: SourceBlock | None = None
         """That of the last change."""
-        self._op = f',"op":"{op}","ts_ms":'
-        self.kind: type[RowChange] | None = None
-        """The class of the changes that `records` takes, once `open` has been called."""
+        self._tables: dict[int, tuple[Relation, WriteEvent, str, str]] = {}
+        """By OID, all that is needed to turn to a table: of many tables nothing is in the caches of
+        the processor when its row comes, and so it counts how much is looked at."""
 
-    def open(self, headers: Sequence[tuple[str, bytes]], *, tombstone: bool) -> None:
-        """Have `records` make the records of the changes that come.
-
-        Args:
-            headers: of each record.
-            tombstone: whether a delete is followed by a record without value.
-        """
-        write = self.table.write_event
+    def add(self, table: TableFormat) -> None:
+        """Take in a version of a table, if its events can be made here."""
+        relation, write = table.relation, table.write_event
         if write is not None:
-            self.kind = _KINDS.get(self.op)
-            self._write = write
-            self._headers, self._tombstone = headers, tombstone
+            self._tables[relation.oid] = relation, write, table.topic, table.source
+
+    def turn_to(self, relation: Relation) -> bool:
+        """Go on with the changes of a table; tell whether this version of it was taken in."""
+        table = self._tables.get(relation.oid)
+        if table is None or table[0] is not relation:
+            return False
+        self.relation, self._write, self._topic, self._names = table
+        return True
 
     def records(self, source: SourceBlock, change: Any, now: int) -> Sequence[Record] | None:
-        """Return the records of a change, without schemas.
+        """Return the records of a change.
 
         Args:
             source: that of the change's transaction.
-            change: of the class `kind`, and of the table of this frame.
+            change: of the frame's class and `relation`.
             now: nanoseconds since 1970-01-01 UTC.
 
         Returns:
             None if it is one whose key may have changed, or that is older than a millisecond.
         """
-        kind = self.kind
+        kind = self._kind
         if now < 1_000_000 or (kind is Update and change.before is not None):
             return None
         if source is not self._source:
             self._render(source)
-        at, between, rest, ns = _digits(change.wal_start), self._between, self._rest, f"{now}"
-        place = (self._commit_lsn, change.ordinal)
-        topic, headers, write = self._topic, self._headers, self._write
-        if kind is Delete:
-            raw, before = change.before.raw, f',"after":null{self._before}'
-            value, key = write(raw, '{"before":', before, at, between, rest, ns)
-            record = Record(topic, key, value, headers, place)
-            if self._tombstone:
-                return record, Record(topic, key, None, headers, place)
-            return (record,)
-        raw = change.after.raw
-        value, key = write(raw, '{"before":null,"after":', self._before, at, between, rest, ns)
-        return (Record(topic, key, value, headers, place),)
+        ns = f"{now}"
+        row = change.before if kind is Delete else change.after
+        value, key = self._write(
+            row.raw,
+            self._head,
+            self._before,
+            _digits(change.wal_start),
+            self._middle,
+            self._names,
+            self._transaction_id,
+            self._rest,
+            f'{ns[:-6]},"ts_us":{ns[:-3]},"ts_ns":{ns}}}',
+        )
+        topic, headers, place = self._topic, self._headers, (self._commit_lsn, change.ordinal)
+        record = Record(topic, key, value, headers, place)
+        if kind is Delete and self._tombstone:
+            return record, Record(topic, key, None, headers, place)
+        return (record,)
 
     def _render(self, source: SourceBlock) -> None:
         """Render what the events of a transaction have in common."""
-        self._before = f',"source":{source.head}'
-        self._between = f"{source.middle}{self.table.source}{source.transaction_id}"
-        self._rest = f'{source.end},"transaction":null{self._op}'
+        after = ',"after":null' if self._kind is Delete else ""
+        self._before = f'{after},"source":{source.head}'
+        self._middle, self._transaction_id = source.middle, source.transaction_id
+        self._rest = f'{source.end},"transaction":null,"op":"{OPERATIONS[self._kind]}","ts_ms":'
         self._commit_lsn = source.commit_lsn
         self._source = source
-
-    def after_rows(
-        self, source: SourceBlock, lsn: int, block: TransactionBlock | None, now: int
-    ) -> str:
-        """Return the JSON of an event from the end of its row, or rows, on.
-
-        Args:
-            source: that of the change.
-            lsn: start of the change's message in the WAL.
-            block: its ``transaction``, if that is asked for.
-            now: nanoseconds since 1970-01-01 UTC.
-        """
-        if source is not self._source:
-            self._render(source)
-        place = "null" if block is None else block.json().decode()
-        at = _digits(lsn)
-        return (
-            f'{self._before}{at}{self._between}{at}{source.end},"transaction":{place}'
-            f'{self._op}{now // 1_000_000},"ts_us":{now // 1000},"ts_ns":{now}}}'
-        )

@@ -23,7 +23,7 @@ from pglogical_cdc.events import (
     Update,
 )
 from pglogical_cdc.formatters.base import Record, place_of
-from pglogical_cdc.formatters.debezium.event_frame import OPERATIONS, EventFrame
+from pglogical_cdc.formatters.debezium.event_frame import OPERATIONS, EventFrame, after_rows
 from pglogical_cdc.formatters.debezium.names import AdjustmentMode
 from pglogical_cdc.formatters.debezium.options import (
     DecimalMode,
@@ -244,10 +244,7 @@ class DebeziumFormatter:
         self._metadata = provide_transaction_metadata
         self._order = self._new_order(None)
         self._tables: dict[int, TableFormat] = {}
-        self._frames: dict[tuple[int, str], EventFrame] = {}
-        """By table and operation."""
-        self._frame: EventFrame | None = None
-        """That of the last change that it made the records of."""
+        self._frames: dict[type[Change], EventFrame] = {}
         self._sources = Sources(
             topic_prefix, database, clock, marks_stream=replace_null_with_default or faithful
         )
@@ -272,15 +269,12 @@ class DebeziumFormatter:
         """
         source = self._sources.stream_block
         if source is not None and change.transaction is source.transaction:
-            frame = self._frame
-            if (
-                frame is None
-                or change.__class__ is not frame.kind
-                or change.relation is not frame.relation
+            made: Any = change
+            frame = self._frames.get(change.__class__)
+            if frame is not None and (
+                made.relation is frame.relation or frame.turn_to(made.relation)
             ):
-                frame = self._other_frame(change)
-            if frame is not None:
-                records = frame.records(source, change, self._clock())
+                records = frame.records(source, made, self._clock())
                 if records is not None:
                     return records
         if change.transaction is not None:
@@ -430,9 +424,8 @@ class DebeziumFormatter:
     ) -> Sequence[Record]:
         """Return the record of one data change event."""
         block = self._transaction_block(change, table) if self._metadata else None
-        frame = self._event_frame(table, op)
         source = self._sources.of(change)
-        tail = frame.after_rows(source, change.wal_start, block, self._clock())
+        tail = after_rows(source, table.source, change.wal_start, block, op, self._clock())
         head = ""
         if self._options.schemas:
             head, tail = table.value_head(before, after), tail + "}"
@@ -448,26 +441,17 @@ class DebeziumFormatter:
         else:
             value = write(before.raw, f'{head}{{"before":', ',"after":')
             value += write(after.raw, "", tail)
+        if not (self._metadata or self._options.schemas) and OPERATIONS.get(type(change)) == op:
+            self._add_to_frame(type(change), table)
         return (Record(table.topic, key, value, headers, place_of(change)),)
 
-    def _event_frame(self, table: TableFormat, op: str) -> EventFrame:
-        frame = self._frames.get((table.relation.oid, op))
-        if frame is None or frame.table is not table:
-            frame = self._frames[table.relation.oid, op] = EventFrame(table, op)
-            if not (self._metadata or self._options.schemas):
-                frame.open(self._context, tombstone=self._tombstones)
-        return frame
-
-    def _other_frame(self, change: Change) -> EventFrame | None:
-        """Return the frame that can make the records of a change, if there is one already."""
-        op = OPERATIONS.get(change.__class__)
-        if op is None or not isinstance(change, RowChange):
-            return None
-        frame = self._frames.get((change.relation.oid, op))
-        if frame is None or frame.kind is None or frame.relation is not change.relation:
-            return None
-        self._frame = frame
-        return frame
+    def _add_to_frame(self, kind: type[RowChange], table: TableFormat) -> None:
+        """Let the changes of a class be made the short way, on a version of a table."""
+        frame = self._frames.get(kind)
+        if frame is None:
+            frame = EventFrame(kind, self._context, tombstone=self._tombstones)
+            self._frames[kind] = frame
+        frame.add(table)
 
     def _transaction_block(self, change: RowChange, table: TableFormat) -> TransactionBlock | None:
         """Count an event, and return where in its transaction it stands, if that is asked for."""

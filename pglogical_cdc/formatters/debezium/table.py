@@ -27,12 +27,12 @@ __all__ = ("EVENT", "TableFormat")
 
 
 EVENT: Final = Frame(
-    "head, before, lsn, between, rest, ns",
+    "head, before, lsn, middle, table, transaction_id, rest, time",
     "{head}",
-    '{before}{lsn}{between}{lsn}{rest}{ns[:-6]},"ts_us":{ns[:-3]},"ts_ns":{ns}}}',
+    "{before}{lsn}{middle}{table}{transaction_id}{lsn}{rest}{time}",
 )
-"""An event around its row: the time of the envelope, cut to its units, and the LSN, which
-stands in ``source`` twice."""
+"""An event around its row: ``source``, in which the LSN stands twice, and the time of the envelope.
+What is that of the transaction and what is that of the table come apart."""
 
 _HEADS: Final = 64
 """How many schemas of one table are kept."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pglogical_cdc.events import Transaction
-from pglogical_cdc.formatters.debezium.event_frame import EventFrame
+from pglogical_cdc.formatters.debezium.event_frame import after_rows
 from pglogical_cdc.formatters.debezium.options import TableOptions
 from pglogical_cdc.formatters.debezium.source import SourceBlock
 from pglogical_cdc.formatters.debezium.table import TableFormat
@@ -28,7 +28,7 @@ def _source() -> SourceBlock:
 
 
 def _after_rows(lsn: int, block: TransactionBlock | None, now: int) -> str:
-    return EventFrame(TABLE, "c").after_rows(_source(), lsn, block, now)
+    return after_rows(_source(), TABLE.source, lsn, block, "c", now)
 
 
 def test_the_members_after_the_rows() -> None:

@@ -1055,3 +1055,45 @@ def test_later_changes_of_a_transaction_are_written_as_the_first(
                     warm.format(change)
             else:
                 assert warm.format(change) == expected
+
+
+def test_tables_and_operations_in_turn_are_written_as_each_alone() -> None:
+    """Tables of equal columns, one of other names, and a version that replaces another."""
+
+    def table(oid: int, name: str, *columns: str) -> Relation:
+        made = [column("id", "int4", identity=True), *map(column, columns)]
+        return relation(*made, oid=oid, name=name, primary_key=["id"], not_null=["id"])
+
+    relations = [
+        *(table(1, "a", "v"), table(2, "b", "v"), table(3, "c", "w")),
+        *(table(2, "b", "v", "x"), table(2, "b", "v")),
+    ]
+    warm = _formatter(database="shop")
+    for number in range(1, 4):
+        transaction = _transaction(number, previous=900)
+        for ordinal, made in enumerate(relations * 3, start=1):
+            row = Row(made, [b"%d" % ordinal, *[b"t"] * (len(made.columns) - 1)])
+            place = (1000 * number + ordinal, transaction, ordinal, made)
+            for change in (Insert(*place, row), Update(*place, None, row), Delete(*place, row)):
+                expected = _formatter(database="shop").format(change)
+                assert warm.format(change) == expected
+                assert warm.format(change) == expected
+
+
+@pytest.mark.parametrize("skipped", ["c", "u", "d"])
+def test_a_skipped_operation_stays_skipped_where_a_change_of_the_key_is_two_others(
+    skipped: str,
+) -> None:
+    formatter = _formatter(skipped_operations=skipped)
+    transaction = _transaction()
+    moved = Update(900, transaction, 1, TABLE, _row(b"1", NOT_SENT), _row(b"2", b"x"))
+    insert, delete = (
+        _insert(transaction=transaction),
+        Delete(900, transaction, 1, TABLE, _row(b"1", NOT_SENT)),
+    )
+    update = Update(900, transaction, 1, TABLE, None, _row(b"2", b"x"))
+    changes = {"c": insert, "u": update, "d": delete}
+    for _ in range(2):
+        formatter.format(moved)
+        for op, change in changes.items():
+            assert bool(formatter.format(change)) is (op != skipped)
