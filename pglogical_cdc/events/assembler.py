@@ -213,8 +213,10 @@ class ChangeAssembler:
                     relation = relations[oid]
                     if crowded:
                         relations[oid] = relations.pop(oid)
-                    relation_id, width = oid, len(relation.columns)
-                    split = splitter(width)
+                    relation_id = oid
+                    if len(relation.columns) != width:
+                        width = len(relation.columns)
+                        split = splitter(width)
                 assert relation is not None
                 if columns != width:
                     break
