@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from binascii import a2b_base64
 from collections.abc import Callable
@@ -102,7 +103,7 @@ def column_format(
     if unchanged is None:
         unchanged = _NULL if not_null else null
     not_sent: bytes | None = null
-    schema = evolve(rule.schema, optional=not not_null, default=default)
+    schema = _schema(rule.schema, optional=not not_null, default=default)
     convert = rule.convert
     if not in_key:
         altered = column.alteration
@@ -120,7 +121,8 @@ def column_format(
                 null = not_sent = _altered(null, rule.schema, altered)
             if altered.instead is not None:
                 failed = null
-        schema = evolve(schema, parameters=schema.parameters + noted)
+        if noted:
+            schema = evolve(schema, parameters=schema.parameters + noted)
     if types.faithful:
         # What was not sent is left out. NULL is NULL.
         null, unchanged, not_sent = _NULL, rule.unchanged, None
@@ -143,6 +145,12 @@ def column_format(
             else None
         ),
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _schema(schema: ConnectSchema, *, optional: bool, default: bytes | None) -> ConnectSchema:
+    """Return the schema of a column of a type; most columns share theirs with others."""
+    return evolve(schema, optional=optional, default=default)
 
 
 def _default(
