@@ -125,12 +125,17 @@ class Relation:
     """Index in `columns` by name."""
     key_positions: tuple[int, ...] | None = field(init=False, repr=False)
     """Indexes in `columns` of the key, in the key's own order; None if nothing identifies a row."""
+    outside_identity: tuple[int, ...] = field(init=False, repr=False)
+    """Indexes in `columns` of those that are not part of the replica identity."""
     _text: list[Load | None] = field(init=False, repr=False)
     _binary: list[Load | None] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.positions = {column.name: i for i, column in enumerate(self.columns)}
         self.key_positions = self._find_key()
+        self.outside_identity = tuple(
+            i for i, column in enumerate(self.columns) if not column.is_identity
+        )
         self._text = [None] * len(self.columns)
         self._binary = [None] * len(self.columns)
 

@@ -121,8 +121,13 @@ def key_image(relation: Relation, values: Sequence[RawValue]) -> list[RawValue]:
     TupleData of kind ``K`` has NULL for those columns (PostgreSQL manual, "Logical Replication
     Message Formats", Update), which must not be taken for a NULL of the row. Values it has where
     a partition with REPLICA IDENTITY FULL is published as its root, which has another identity.
+
+    Args:
+        relation: the version of the table.
+        values: one for each of its columns.
     """
-    return [
-        value if column.is_identity or value is not None else NOT_SENT
-        for column, value in zip(relation.columns, values, strict=True)
-    ]
+    image = list(values)
+    for i in relation.outside_identity:
+        if image[i] is None:
+            image[i] = NOT_SENT
+    return image

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from pglogical_cdc.events import Delete, Insert, Relation, Update
 from pglogical_cdc.formatters.base import Record
 from pglogical_cdc.formatters.debezium.source import SourceBlock
-from pglogical_cdc.formatters.debezium.table import TableFormat
 from pglogical_cdc.formatters.debezium.transaction import TransactionBlock
 from pglogical_cdc.formatters.wire.row_writer import WriteEvent
 
-__all__ = ("OPERATIONS", "EventFrame", "after_rows")
+__all__ = ("OPERATIONS", "EventFrame", "FramedTable", "after_rows")
 
 OPERATIONS: Final[dict[type, str]] = {Insert: "c", Update: "u", Delete: "d"}
 """Letters of the changes that `EventFrame.records` takes."""
+
+FramedTable: TypeAlias = tuple[Relation, WriteEvent, str, str]
+"""A version of a table, what writes its events, its topic, and its names as ``source`` has them.
+
+One tuple: of many tables nothing is in the caches of the processor when a row of theirs comes, and
+so it counts how much is looked at."""
 
 _digits: Final = int.__repr__
 """An `LSN` writes itself otherwise."""
@@ -42,13 +47,14 @@ def after_rows(
 
 
 class EventFrame:
-    """Makes the records of one operation, without schemas, of the tables that are added.
+    """Makes the records of one operation, without schemas.
 
     It keeps what the changes of one transaction have in common and, apart from that, what those of
     one table have: each may be another one at every change.
 
     Args:
         kind: class of the changes.
+        tables: those whose changes it takes, by OID.
         headers: of each record.
         tombstone: whether a delete is followed by a record without value.
     """
@@ -72,7 +78,12 @@ class EventFrame:
     )
 
     def __init__(
-        self, kind: type, headers: Sequence[tuple[str, bytes]], *, tombstone: bool
+        self,
+        kind: type,
+        tables: Mapping[int, FramedTable],
+        headers: Sequence[tuple[str, bytes]],
+        *,
+        tombstone: bool,
     ) -> None:
         self.relation: Relation | None = None
         """The version of the table whose changes `records` takes; see `turn_to`."""
@@ -82,18 +93,10 @@ class EventFrame:
         self._head = '{"before":' if kind is Delete else '{"before":null,"after":'
         self._source: SourceBlock | None = None
         """That of the last change."""
-        self._tables: dict[int, tuple[Relation, WriteEvent, str, str]] = {}
-        """By OID, all that is needed to turn to a table: of many tables nothing is in the caches of
-        the processor when its row comes, and so it counts how much is looked at."""
-
-    def add(self, table: TableFormat) -> None:
-        """Take in a version of a table, if its events can be made here."""
-        relation, write = table.relation, table.write_event
-        if write is not None:
-            self._tables[relation.oid] = relation, write, table.topic, table.source
+        self._tables = tables
 
     def turn_to(self, relation: Relation) -> bool:
-        """Go on with the changes of a table; tell whether this version of it was taken in."""
+        """Go on with the changes of a table; tell whether this version of it is there."""
         table = self._tables.get(relation.oid)
         if table is None or table[0] is not relation:
             return False

@@ -23,7 +23,12 @@ from pglogical_cdc.events import (
     Update,
 )
 from pglogical_cdc.formatters.base import Record, place_of
-from pglogical_cdc.formatters.debezium.event_frame import OPERATIONS, EventFrame, after_rows
+from pglogical_cdc.formatters.debezium.event_frame import (
+    OPERATIONS,
+    EventFrame,
+    FramedTable,
+    after_rows,
+)
 from pglogical_cdc.formatters.debezium.names import AdjustmentMode
 from pglogical_cdc.formatters.debezium.options import (
     DecimalMode,
@@ -244,7 +249,13 @@ class DebeziumFormatter:
         self._metadata = provide_transaction_metadata
         self._order = self._new_order(None)
         self._tables: dict[int, TableFormat] = {}
-        self._frames: dict[type[Change], EventFrame] = {}
+        self._framed: dict[int, FramedTable] = {}
+        """By OID, the tables that the frames can take."""
+        self._frames: dict[type, EventFrame] = {
+            kind: EventFrame(kind, self._framed, self._context, tombstone=self._tombstones)
+            for kind, op in OPERATIONS.items()
+            if op not in self._skipped
+        }
         self._sources = Sources(
             topic_prefix, database, clock, marks_stream=replace_null_with_default or faithful
         )
@@ -441,17 +452,15 @@ class DebeziumFormatter:
         else:
             value = write(before.raw, f'{head}{{"before":', ',"after":')
             value += write(after.raw, "", tail)
-        if not (self._metadata or self._options.schemas) and OPERATIONS.get(type(change)) == op:
-            self._add_to_frame(type(change), table)
+        if not (self._metadata or self._options.schemas):
+            self._frame(table)
         return (Record(table.topic, key, value, headers, place_of(change)),)
 
-    def _add_to_frame(self, kind: type[RowChange], table: TableFormat) -> None:
-        """Let the changes of a class be made the short way, on a version of a table."""
-        frame = self._frames.get(kind)
-        if frame is None:
-            frame = EventFrame(kind, self._context, tombstone=self._tombstones)
-            self._frames[kind] = frame
-        frame.add(table)
+    def _frame(self, table: TableFormat) -> None:
+        """Let later changes of a version of a table be made the short way, if they can be."""
+        relation, write = table.relation, table.write_event
+        if write is not None:
+            self._framed[relation.oid] = relation, write, table.topic, table.source
 
     def _transaction_block(self, change: RowChange, table: TableFormat) -> TransactionBlock | None:
         """Count an event, and return where in its transaction it stands, if that is asked for."""
