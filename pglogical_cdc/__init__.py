@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         ReplicaIdentity,
         Row,
         SchemaChange,
+        SnapshotPoint,
         SnapshotRead,
         TableCatalog,
         Tombstone,
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
         TransactionChanges,
     )
     from pglogical_cdc.sinks import AsyncSink, FileSink, Sink, StdoutSink
+    from pglogical_cdc.snapshot import SnapshotStats
     from pglogical_cdc.transforms import (
         ExcludeColumns,
         HashColumns,
@@ -115,6 +117,7 @@ __all__ = (
     "AsyncReplicationReader",
     "Backoff",
     "ReaderStats",
+    "SnapshotStats",
     "ReaderEvent",
     "TransactionChanges",
     "AsyncTransactionChanges",
@@ -135,6 +138,7 @@ __all__ = (
     "Delete",
     "Truncate",
     "SnapshotRead",
+    "SnapshotPoint",
     "LogicalMessage",
     "SchemaChange",
     "Tombstone",
@@ -225,6 +229,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "ReplicaIdentity",
         "Row",
         "SchemaChange",
+        "SnapshotPoint",
         "SnapshotRead",
         "TableCatalog",
         "Tombstone",
@@ -285,6 +290,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "Sink",
         "StdoutSink",
     ),
+    "snapshot": ("SnapshotStats",),
     "transforms": (
         "ExcludeColumns",
         "HashColumns",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ("utf16_cut", "utf16_units")
+__all__ = ("utf16_cut", "utf16_key", "utf16_units")
 
 
 def utf16_units(text: str) -> list[str]:
@@ -22,3 +22,8 @@ def utf16_cut(text: str, length: int) -> str:
     if len(encoded) >= 2 and 0xD8 <= encoded[-1] <= 0xDB:
         encoded = encoded[:-2]
     return encoded.decode("utf-16-le", "surrogatepass")
+
+
+def utf16_key(text: str) -> bytes:
+    """Return what sorts as Java sorts texts: a character beyond U+FFFF before some below it."""
+    return text.encode("utf-16-be", "surrogatepass")

@@ -23,7 +23,7 @@ __all__ = ()
 _DEFAULT: Final = "14,15,16,17,18"
 _OPTIONAL: Final = {"slow", "conformance"}
 """Markers of tests that an option of the same name chooses."""
-_NEWEST_ONLY: Final = {"replication", "pipeline", "offsets"}
+_NEWEST_ONLY: Final = {"snapshot", "replication", "pipeline", "offsets"}
 """Folders whose tests need all versions only in a run of the slow tests: what the versions differ
 in is tested in the folders of the protocol, of the server and of the whole."""
 _COMPARED: Final = "compared with Debezium"

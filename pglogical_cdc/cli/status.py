@@ -7,6 +7,7 @@ import io
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Final
 
 from rich.console import Console
@@ -50,6 +51,17 @@ class StatusLine:
             seen.popleft()
         since, changes = seen[0]
         rate = (stats.changes - changes) / (now - since) if now > since else 0.0
+        reading = stats.snapshot
+        if reading is not None and reading.table is not None:
+            left = reading.seconds_left
+            return Text.assemble(
+                (f"{rate:,.0f} rows/s", "bold green"),
+                f" | snapshot: {reading.table} ({reading.tables_read + 1} of {reading.tables})"
+                f" | {reading.rows:,} rows, {decimal(reading.bytes)}",
+                "" if left is None else f" | {timedelta(seconds=round(left))} left",
+                overflow="ellipsis",
+                no_wrap=True,
+            )
         return Text.assemble(
             (f"{rate:,.0f} changes/s", "bold green"),
             f" | {stats.changes:,} changes in {stats.transactions:,} transactions | lag ",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, TypeAlias, cast
+from typing import BinaryIO, Final, Literal, TypeAlias, cast, get_args
 
 import click
 from rich.console import Console
@@ -18,7 +18,7 @@ from pglogical_cdc.cli.status import AboveStatus, StatusLine, live_status
 from pglogical_cdc.errors import SinkError
 from pglogical_cdc.formatters import DebeziumFormatter, DmsFormatter, Formatter, UnwrappedFormatter
 from pglogical_cdc.pipeline import Pipeline
-from pglogical_cdc.replication import ReplicationReader
+from pglogical_cdc.replication import ReplicationReader, SnapshotMode
 from pglogical_cdc.sinks import FileSink, StdoutSink
 
 __all__ = ("stream",)
@@ -74,6 +74,13 @@ class _Destination:
     help="Table that the publication is for; repeatable. With --create and without: all tables.",
 )
 @click.option(
+    "--snapshot",
+    type=click.Choice(get_args(SnapshotMode)),
+    default="never",
+    show_default=True,
+    help="Write the rows that are there first: if there is no slot yet (with --create), ...",
+)
+@click.option(
     "--until",
     metavar="LSN|now",
     help="End before the first transaction that commits here or later.",
@@ -97,6 +104,7 @@ def stream(
     file: Path | None,
     create: bool,
     tables: tuple[str, ...],
+    snapshot: str,
     until: str | None,
     idle_timeout: float | None,
     binary: bool,
@@ -126,6 +134,7 @@ def stream(
         publications=publications,
         create=create,
         tables=tables or None,
+        snapshot=cast("SnapshotMode", snapshot),
         until=until,
         idle_timeout=idle_timeout,
         binary=binary,

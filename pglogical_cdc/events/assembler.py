@@ -364,7 +364,8 @@ class ChangeAssembler:
             if previous.catalog != catalog:
                 self._relations[relation.oid] = relation
             return ()
-        self._replaced.setdefault(relation.oid, previous)
+        if self._transaction is not None:
+            self._replaced.setdefault(relation.oid, previous)
         self._relations[relation.oid] = relation
         if len(self._relations) > self.relation_limit:
             oldest = next(iter(self._relations))

@@ -24,6 +24,7 @@ __all__ = (
     "RowChange",
     "SchemaChange",
     "SnapshotMarker",
+    "SnapshotPoint",
     "SnapshotRead",
     "Truncate",
     "Update",
@@ -218,14 +219,32 @@ class Truncate(RowChange):
     restart_identity: bool
 
 
+@record
+class SnapshotPoint:
+    """When a snapshot was taken."""
+
+    xid: int
+    """All transactions that the snapshot sees have lower IDs."""
+    timestamp: int
+    """Microseconds since 1970-01-01 UTC, by the server's clock."""
+
+
 @record(eq=False, repr=False)
 class SnapshotRead(RowChange):
-    """A row that was there when the snapshot was taken (DMS: load, Debezium: read)."""
+    """A row that was there when the snapshot was taken (DMS: load, Debezium: read).
+
+    All rows of a snapshot have the same position: what commits before it is in them, and what
+    commits later is streamed.
+    """
 
     op: ClassVar[Operation] = "read"
 
     after: Row
     snapshot: SnapshotMarker = "true"
+    number: int = 0
+    """Of the row in its snapshot, counted from 1; 0 if that is not known."""
+    taken: SnapshotPoint | None = None
+    """When the snapshot was taken; None if that is not known."""
 
     @property
     def key(self) -> Mapping[str, object] | None:

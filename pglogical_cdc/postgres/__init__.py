@@ -6,7 +6,14 @@ from pglogical_cdc.postgres.catalog import one_table, published_tables
 from pglogical_cdc.postgres.connection import connect, connect_beside, connect_plain
 from pglogical_cdc.postgres.conversation import Conversation, Rows, exchange
 from pglogical_cdc.postgres.copy_both import CopyBoth, CopyBothEnded
+from pglogical_cdc.postgres.copy_out import CopyOut
 from pglogical_cdc.postgres.diagnosis import diagnose, diagnose_connect, publication_warning
+from pglogical_cdc.postgres.exported_slots import (
+    ExportedSlot,
+    export_slot,
+    permanent_slot,
+    set_failover,
+)
 from pglogical_cdc.postgres.flavour import AnyConnection, Flavour, Stopped, Ticker
 from pglogical_cdc.postgres.loaders import PsycopgLoaders
 from pglogical_cdc.postgres.options import (
@@ -39,6 +46,8 @@ __all__ = (
     "Conversation",
     "CopyBoth",
     "CopyBothEnded",
+    "CopyOut",
+    "ExportedSlot",
     "Flavour",
     "Parameters",
     "PsycopgLoaders",
@@ -57,10 +66,12 @@ __all__ = (
     "diagnose",
     "diagnose_connect",
     "exchange",
+    "export_slot",
     "flush_wal",
     "identify",
     "one_table",
     "parameters",
+    "permanent_slot",
     "publication_names",
     "publication_warning",
     "published_tables",
@@ -69,6 +80,7 @@ __all__ = (
     "reselected",
     "run",
     "set_client_encoding",
+    "set_failover",
     "slot_name",
     "start_replication",
     "timeline_ends",

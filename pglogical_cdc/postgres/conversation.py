@@ -146,7 +146,7 @@ async def execute(
             if answer is None:
                 break
             answers.append(answer)
-            if answer.status == pq.ExecStatus.COPY_BOTH:
+            if answer.status in (pq.ExecStatus.COPY_BOTH, pq.ExecStatus.COPY_OUT):
                 break
     except psycopg.Error:
         pgconn.finish()  # an answer that nobody waits for would be taken for the next one

@@ -7,6 +7,7 @@ from anywhere.
 from __future__ import annotations
 
 from pglogical_cdc.protocol.buffer import MessageBuffer, check_end
+from pglogical_cdc.protocol.copy_rows import CopyRowParser
 from pglogical_cdc.protocol.messages import (
     BeginMessage,
     BeginPrepareMessage,
@@ -73,6 +74,7 @@ __all__ = (
     # rows
     "BinaryValue",
     "ColumnValue",
+    "CopyRowParser",
     "TupleData",
     "read_tuple",
     "Split",

@@ -3,7 +3,7 @@
 from pglogical_cdc.replication.backoff import Backoff
 from pglogical_cdc.replication.iteration import AsyncTransactionChanges, TransactionChanges
 from pglogical_cdc.replication.reader import AsyncReplicationReader, ReplicationReader
-from pglogical_cdc.replication.settings import ReaderEvent
+from pglogical_cdc.replication.settings import ReaderEvent, SnapshotMode
 from pglogical_cdc.replication.stats import ReaderStats
 
 __all__ = (
@@ -13,5 +13,6 @@ __all__ = (
     "ReaderEvent",
     "ReaderStats",
     "ReplicationReader",
+    "SnapshotMode",
     "TransactionChanges",
 )

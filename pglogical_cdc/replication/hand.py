@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pglogical_cdc.errors import ConfigurationError
-from pglogical_cdc.events import Change, Position
+from pglogical_cdc.events import Change, Position, SnapshotRead
 from pglogical_cdc.replication.ownership import Ownership
 
 __all__ = ("Hand",)
@@ -190,11 +190,22 @@ class Hand:
         self._drop_given()
         self._repeats = False
 
-    def acknowledged(self, up_to: Position) -> None:
-        """Forget what was given and is acknowledged by position."""
+    def acknowledged(self, up_to: Position, number: int | None = None) -> None:
+        """Forget what was given and is acknowledged by position.
+
+        Args:
+            up_to: the position.
+            number: of the last row of a snapshot, whose rows have all the same position; None for
+                all of them.
+        """
         self.settle()
         given = self._changes[: self.given]
-        kept = [change for change in given if change.position > up_to]
+        kept = [
+            change
+            for change in given
+            if change.position > up_to
+            or (number is not None and isinstance(change, SnapshotRead) and change.number > number)
+        ]
         self.given, self._changes = len(kept), kept + self._changes[len(given) :]
         if not kept:
             self._repeats = self._acknowledges

@@ -14,10 +14,16 @@ from pglogical_cdc.lsn import LSN
 from pglogical_cdc.offsets import Offset
 from pglogical_cdc.postgres import (
     Conninfo,
+    ExportedSlot,
     Flavour,
     PsycopgLoaders,
+    Slot,
     Stopped,
+    connect,
     diagnose,
+    exchange,
+    permanent_slot,
+    set_failover,
     written_timeline,
 )
 from pglogical_cdc.replication.beside import Beside
@@ -28,6 +34,7 @@ from pglogical_cdc.replication.settings import ReaderEvent, ReaderState, Setting
 from pglogical_cdc.replication.silence import Silence
 from pglogical_cdc.replication.stored import StoredPosition
 from pglogical_cdc.replication.stream import Stream
+from pglogical_cdc.snapshot import InitialSnapshot, TableChanged
 
 __all__ = ("Link",)
 
@@ -39,6 +46,9 @@ to notice that the process which read before is gone."""
 
 _LONGEST_PATIENCE: Final = 60.0
 """Seconds, also for a server without a ``wal_sender_timeout`` of its own."""
+
+_SNAPSHOT_TRIES: Final = 5
+"""Snapshots that are begun in a row, because tables are altered while they are being taken."""
 
 _PROMOTION_INTERVAL: Final = 0.5
 """Seconds between two questions to a standby whether it has taken over."""
@@ -62,6 +72,10 @@ class Link:
         """Asks the server of the stream; not before `open`."""
         self.walsender: Walsender | None = None
         """The process at the other end of the last stream."""
+        self.snapshot: InitialSnapshot | None = None
+        """The snapshot that comes before the stream; None once the slot is there for good."""
+        self.taken: InitialSnapshot | None = None
+        """The same, and it stays for its figures."""
         self.retry_at = 0.0
         """When the next attempt is due, by the monotonic clock."""
         self.connects = 0
@@ -76,6 +90,8 @@ class Link:
         self._silences = 0
         """How often in a row the server gave no sign of life."""
         self._mark: tuple[object, ...] = ()
+        self._altered = 0
+        """How often a table was altered while a snapshot was being taken."""
         self._evicted = False
         self._promotion_at = 0.0
         self._state: ReaderState | None = None
@@ -104,7 +120,13 @@ class Link:
 
     async def _try_to_open(self, known: Offset | None) -> bool:
         try:
-            await self._connect(known)
+            await self._connect(known, begins=True)
+        except TableChanged as error:
+            self._altered += 1
+            if self._altered >= _SNAPSHOT_TRIES:
+                raise
+            _log.info("%s: taking the snapshot anew", error)
+            return False
         except SlotInUseError as error:
             delay = self._retries.delay(error)
             if delay is None:
@@ -114,6 +136,105 @@ class Link:
                 raise Stopped from None
             return False
         return True
+
+    # -- the snapshot before it
+
+    async def _take_snapshot(self, opened: Opened, slot: ExportedSlot) -> None:
+        settings = self._settings
+        session = Session(
+            database=opened.server.database,
+            loaders=PsycopgLoaders(settings.adapters),
+            confirmed_flush=slot.consistent_point,
+            max_message_bytes=settings.max_message_bytes,
+        )
+        session.progress.begin_after(slot.consistent_point)
+        snapshot = InitialSnapshot(
+            slot,
+            opened.connection,
+            given=self._given,
+            server=opened.server,
+            publications=settings.publications,
+            binary=settings.binary,
+            flavour=self._flavour,
+            describe=session.describe_table,
+            ask=self.beside.ask,
+        )
+        try:
+            await snapshot.open()
+        except BaseException:
+            snapshot.close()
+            raise
+        self.session, self._opened = session, opened
+        self.snapshot = self.taken = snapshot
+        self.tell("snapshot")
+
+    async def end_snapshot(self) -> None:
+        """Go on from the snapshot, all rows of which were handed out, to the stream.
+
+        Only when the last of them is acknowledged the slot gets its permanent name. Until then the
+        stream comes from the temporary slot, because who acknowledges may wait for more.
+
+        Raises:
+            CdcError: the slot cannot be made, or the stream not be started.
+        """
+        session, snapshot, opened = self.session, self.snapshot, self._opened
+        assert session is not None
+        assert snapshot is not None
+        assert opened is not None
+        if session.is_snapshot_acknowledged and not self._settings.temporary:
+            await self.make_permanent()
+            await self.connect()
+            return
+        settings = evolve(self._settings, slot=snapshot.slot.name)
+        stream = Stream(snapshot.replication, opened.server, session, settings, self._flavour)
+        try:
+            await stream.start(LSN(session.progress.delivered_end), self._patience)
+        except psycopg.Error as error:
+            raise diagnose(error, slot=settings.slot) from error
+        if self._settings.temporary:
+            self.snapshot = None
+            session.stored = self._nothing_stored
+        self._streaming(session, stream, opened)
+
+    async def make_permanent(self) -> None:
+        """Give the slot of the snapshot its name, and let go of the temporary one.
+
+        A slot that was there before, and is good, stays: reading goes on from the snapshot.
+
+        Raises:
+            CdcError: it cannot be made.
+        """
+        session, snapshot, settings = self.session, self.snapshot, self._settings
+        assert session is not None
+        assert snapshot is not None
+        assert self._opened is not None
+        replaces = self._opened.slot is not None
+        await self.beside.ask(
+            lambda: permanent_slot(snapshot.slot.name, settings.slot, replaces=replaces)
+        )
+        if settings.failover:
+            connection = await connect(self._given, self._flavour, self._patience)
+            try:
+                await exchange(
+                    connection, set_failover(settings.slot), self._flavour, self._patience
+                )
+            finally:
+                connection.pgconn.finish()
+        self.snapshot = None
+        session.stored = self._nothing_stored
+        self.drop_snapshot(snapshot)
+
+    def drop_snapshot(self, snapshot: InitialSnapshot) -> None:
+        """Disconnect from a snapshot and its slot, which is gone then."""
+        snapshot.close()
+        if self.stream is not None:
+            self.stream.drop()
+            self.stream = None
+        snapshot.replication.pgconn.finish()
+
+    @property
+    def _nothing_stored(self) -> LSN | None:
+        return None if self._settings.offsets is None else LSN(0)
 
     # -- the next ones
 
@@ -125,6 +246,9 @@ class Link:
         """
         session = self.session
         assert session is not None
+        if self.snapshot is not None:
+            # The slot is gone with its connection.
+            raise error
         self.note_progress(session)
         self._silences += isinstance(error, SilentServerError)
         delay: float | None
@@ -193,7 +317,7 @@ class Link:
         patience: float = min(theirs or _LONGEST_PATIENCE, _LONGEST_PATIENCE)
         return patience * (1 << min(self._silences, 3))
 
-    async def _connect(self, known: Offset | None) -> None:
+    async def _connect(self, known: Offset | None, *, begins: bool = False) -> None:
         settings = self._settings
         opened = await open_connection(
             self._given,
@@ -203,9 +327,14 @@ class Link:
             known,
             previous=self.walsender,
             patience=self._patience,
+            begins=begins,
         )
         try:
-            session = self._resume(opened, known)
+            if opened.exported is not None:
+                await self._take_snapshot(opened, opened.exported)
+                return
+            assert opened.slot is not None
+            session = self._resume(opened, opened.slot, known)
             self._opened = opened
             await self._position.save(session, opened.server)
             stream = Stream(opened.connection, opened.server, session, settings, self._flavour)
@@ -216,6 +345,9 @@ class Link:
         except BaseException:
             opened.connection.pgconn.finish()
             raise
+        self._streaming(session, stream, opened)
+
+    def _streaming(self, session: Session, stream: Stream, opened: Opened) -> None:
         self.session, self.stream, self.walsender = session, stream, opened.walsender
         self.connects += 1
         self._silence = Silence(self._patience)
@@ -224,9 +356,9 @@ class Link:
         self._evicted = False
         self.tell("streaming")
 
-    def _resume(self, opened: Opened, known: Offset | None) -> Session:
+    def _resume(self, opened: Opened, slot: Slot, known: Offset | None) -> Session:
         """Return the session, ready to go on after what holds of what was known."""
-        held, slot = opened.known, opened.slot
+        held = opened.known
         session = self.session
         if session is None:
             session = Session(
@@ -256,7 +388,7 @@ class Link:
         Raises:
             OffsetStoreError: it cannot be stored.
         """
-        if self.session is not None and self._opened is not None:
+        if self.session is not None and self._opened is not None and self.snapshot is None:
             await self._position.save(self.session, self._opened.server)
 
     def note_progress(self, session: Session) -> None:

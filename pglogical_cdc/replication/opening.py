@@ -23,6 +23,7 @@ from pglogical_cdc.offsets import Offset
 from pglogical_cdc.postgres import (
     AnyConnection,
     Conversation,
+    ExportedSlot,
     Flavour,
     Parameters,
     Server,
@@ -32,6 +33,7 @@ from pglogical_cdc.postgres import (
     describe_slot,
     diagnose,
     exchange,
+    export_slot,
     identify,
     set_client_encoding,
     timeline_ends,
@@ -64,10 +66,14 @@ class Opened:
 
     connection: AnyConnection
     server: Server
-    slot: Slot
+    slot: Slot | None
+    """The slot; None while there is only an exported one."""
     known: Offset | None
     """Where reading has got to, as far as it holds on this server; None where the slot's position
     holds."""
+    exported: ExportedSlot | None = None
+    """Where a snapshot comes first: the slot that goes with it. Its connection must be given no
+    command until the snapshot has been taken over."""
 
     @property
     def walsender(self) -> Walsender:
@@ -89,6 +95,7 @@ async def open_connection(
     *,
     previous: Walsender | None,
     patience: float,
+    begins: bool = False,
 ) -> Opened:
     """Connect, check, and create what is missing if nothing was read yet.
 
@@ -101,6 +108,7 @@ async def open_connection(
         previous: the walsender that served us before. If it still holds the slot, because it has
             not noticed that we are gone, it is ended.
         patience: seconds for each answer.
+        begins: whether a snapshot may come first.
 
     Raises:
         CdcError: the server cannot be reached, or reading cannot go on there.
@@ -111,7 +119,7 @@ async def open_connection(
         beside.attach(connection, patience)
         server = await exchange(connection, identify(), flavour, patience)
         settings.check_server(server)
-        create = settings.create and known is None
+        anew = False
         fell_back = False
         if known is not None:
             # First of all: another cluster would just have no such publication, and no such slot.
@@ -123,7 +131,14 @@ async def open_connection(
                 and not server.in_recovery
                 and known.position > server.position
             )
-            known = _on_server(known, server, ends, settings.on_offset_mismatch)
+            try:
+                known = _on_server(known, server, ends, settings.on_offset_mismatch)
+            except (SystemMismatchError, TimelineDivergedError) as error:
+                if not (begins and settings.resnapshots):
+                    raise
+                _log.warning("%s. Taking a new snapshot", error)
+                known, anew = None, True
+        create = settings.create and known is None
         await beside.ask(
             lambda: usable_publications(
                 settings.publications,
@@ -134,10 +149,16 @@ async def open_connection(
             )
         )
         name = settings.slot
-        if (
-            create
-            and await exchange(connection, describe_slot(name, server), flavour, patience) is None
-        ):
+        there = await exchange(connection, describe_slot(name, server), flavour, patience)
+        if known is not None and there is not None and begins and settings.resnapshots:
+            try:
+                continuity.on_slot(known, there)
+            except SlotGapError as error:
+                _log.warning("%s. Taking a new snapshot", error)
+                known, anew = None, True
+        if begins and (anew or settings.wants_snapshot(there, known=known is not None)):
+            return await _export(connection, server, there, settings, flavour, beside, patience)
+        if create and there is None:
             # Without patience: it waits for transactions, be they as long as they like.
             made = create_slot(
                 name, server, temporary=settings.temporary, failover=settings.failover
@@ -181,6 +202,31 @@ async def open_connection(
     return opened
 
 
+async def _export(
+    connection: AnyConnection,
+    server: Server,
+    there: Slot | None,
+    settings: Settings,
+    flavour: Flavour,
+    beside: Beside,
+    patience: float,
+) -> Opened:
+    """Make a slot that exports a snapshot: the last thing that is asked of the connection."""
+    name = settings.slot
+    if there is not None and not there.invalidated and settings.snapshot != "initial_only":
+        # It goes on from the snapshot, in place of a new one.
+        await exchange(
+            connection, usable_slot(name, server, failover=settings.failover), flavour, patience
+        )
+    await beside.read_catalog(settings.publications)
+    if server.client_encoding != "UTF8":
+        encoding = set_client_encoding(server.client_encoding)
+        await exchange(connection, encoding, flavour, patience)
+    # Without patience: it waits for transactions, be they as long as they like.
+    made = export_slot(name, server, temporary=settings.temporary)
+    return Opened(connection, server, there, None, await exchange(connection, made, flavour))
+
+
 def _on_server(
     known: Offset, server: Server, ends: Mapping[int, LSN], policy: OffsetMismatchPolicy
 ) -> Offset | None:
@@ -188,7 +234,7 @@ def _on_server(
     try:
         return continuity.on_server(known, server, ends)
     except (SystemMismatchError, TimelineDivergedError) as error:
-        if policy == "raise":
+        if policy in ("raise", "resnapshot"):
             raise
         _log.warning("%s. Going on, as on_offset_mismatch=%r says", error, policy)
     if policy == "trust_slot":

@@ -11,7 +11,7 @@ from psycopg.adapt import AdaptersMap
 from typing_extensions import Self
 
 from pglogical_cdc.errors import ConfigurationError
-from pglogical_cdc.events import Change, Position, SchemaChange
+from pglogical_cdc.events import Change, Position, SchemaChange, SnapshotRead
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.offsets import AsyncOffsetStore, OffsetStore
 from pglogical_cdc.postgres import Asynchronous, Blocking, Flavour, run
@@ -31,6 +31,7 @@ from pglogical_cdc.replication.settings import (
     OffsetMismatchPolicy,
     Origin,
     ReaderEvent,
+    SnapshotMode,
     check_settings,
 )
 from pglogical_cdc.replication.source import Source
@@ -60,7 +61,7 @@ class _Reader:
         temporary: bool = False,
         failover: bool = False,
         two_phase: bool = False,
-        snapshot: Literal["never"] = "never",
+        snapshot: SnapshotMode = "never",
         ack: AckMode = "auto",
         until: LSN | int | str | None = None,
         idle_timeout: float | None = None,
@@ -142,7 +143,7 @@ class _Reader:
             return False
         if source.owner.is_mine:
             source.hand.settle()
-        return not source.session.progress.is_acknowledged
+        return not source.session.is_acknowledged
 
     @property
     def stats(self) -> ReaderStats:
@@ -174,9 +175,10 @@ class _Reader:
             if isinstance(up_to, SchemaChange):
                 return  # its position is that of the change after it, which may be in hand
         else:
-            session.progress.acknowledge(*up_to)
+            session.acknowledge_position(*up_to)
             position = up_to
-        source.hand.acknowledged(position)
+        number = up_to.number if isinstance(up_to, SnapshotRead) else None
+        source.hand.acknowledged(position, number)
 
     def _refuse_gap(self) -> None:
         if self._source.settings.ack == "auto" and self.has_unacknowledged:
@@ -237,7 +239,10 @@ class ReplicationReader(_Reader):
         temporary: the slot is dropped when the reader disconnects.
         failover: the slot is synchronised to standbys (PostgreSQL 17 and later).
         two_phase: only False in this version.
-        snapshot: only ``"never"`` in this version.
+        snapshot: whether the rows that are there come first, as `SnapshotRead`: ``"never"``;
+            ``"initial"``, if there is no slot yet (with `create`); ``"initial_only"``, and the
+            iteration ends with the last of them, without a slot; ``"when_needed"``, also if the
+            slot is missing, was invalidated, or cannot go on where `offsets` says; ``"always"``.
         ack: ``"auto"``, or ``"manual"``: only `ack` counts.
         until: deliver the transactions that commit before this LSN, whole, then end. ``"now"`` is
             the server's flush position (on a standby its replay position) when the first change
@@ -262,7 +267,8 @@ class ReplicationReader(_Reader):
         on_offset_mismatch: what to do when the server does not go on where reading has got to:
             ``"raise"``; ``"trust_slot"``, go on from the slot's position, whatever was read;
             ``"trust_offset"``, go on from the position that was read to, although the server's
-            history is another one (where the slot is further than that, it is raised as well).
+            history is another one (where the slot is further than that, it is raised as well);
+            ``"resnapshot"``, when the reader is opened, take a new snapshot.
         adapters: psycopg's adapters map that makes Python values; by default the global one.
         on_event: called with a `ReaderEvent` at each change of state, in the reading thread.
 

@@ -17,6 +17,7 @@ from pglogical_cdc.events import (
     LogicalMessage,
     Relation,
     SchemaChange,
+    SnapshotRead,
     TableCatalog,
     ValueLoaders,
 )
@@ -76,6 +77,7 @@ class Session:
         max_message_bytes: int,
     ) -> None:
         self.progress = Progress(confirmed_flush)
+        self._snapshot_lsn = confirmed_flush
         self.until: LSN | None = None
         """Deliver the transactions that commit before this position, then end."""
         self.ended = False
@@ -96,6 +98,10 @@ class Session:
         """The furthest position that the server has named."""
         self.server_time = 0
         """The server's clock at its last message, microseconds since 1970-01-01 UTC."""
+        self.snapshot_delivered = 0
+        """Rows of the snapshot before the stream that were handed out."""
+        self.snapshot_acknowledged = 0
+        """Those of them that are dealt with."""
         self._undescribed_at = 0
         self._replaying = False
         """Whether changes come again that were delivered before."""
@@ -125,6 +131,28 @@ class Session:
         for change in changes:
             if isinstance(change, SchemaChange) or _place(change) > self.progress.delivered:
                 self.deliver(change)
+
+    def describe_table(self, message: RelationMessage, catalog: TableCatalog | None) -> Relation:
+        """Return a table's version, before the stream: the stream goes on with it.
+
+        Args:
+            message: what the stream would say of the table.
+            catalog: what the catalog says of it.
+        """
+        self._assembler.assemble(message, 0, catalog)
+        relation = self._assembler.relation(message.relation_id)
+        assert relation is not None
+        return relation
+
+    @property
+    def is_snapshot_acknowledged(self) -> bool:
+        """Whether all rows of the snapshot that were handed out are dealt with."""
+        return self.snapshot_acknowledged >= self.snapshot_delivered
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether everything that was handed out is dealt with."""
+        return self.is_snapshot_acknowledged and self.progress.is_acknowledged
 
     @property
     def confirmed(self) -> int:
@@ -314,9 +342,15 @@ class Session:
             self.progress.deliver(change.transaction.commit_lsn, change.ordinal)
         elif isinstance(change, LogicalMessage):
             self.progress.deliver_message(change.wal_start)
+        elif isinstance(change, SnapshotRead):
+            self.snapshot_delivered = change.number
 
     def acknowledge(self, change: Change) -> None:
         """Note that a change, and everything before it, is dealt with."""
+        if isinstance(change, SnapshotRead):
+            self.snapshot_acknowledged = max(self.snapshot_acknowledged, change.number)
+            return
+        self.snapshot_acknowledged = self.snapshot_delivered
         transaction = change.transaction
         if transaction is None:
             self.progress.acknowledge(change.wal_start, 0)
@@ -325,6 +359,15 @@ class Session:
             self.progress.acknowledge(transaction.commit_lsn, change.ordinal - 1)
         else:
             self.progress.acknowledge(transaction.commit_lsn, change.ordinal)
+
+    def acknowledge_position(self, commit_lsn: int, ordinal: int) -> None:
+        """Note that everything up to and including a position is dealt with.
+
+        All rows of a snapshot have one position, so it is all of them that were handed out.
+        """
+        if commit_lsn >= self._snapshot_lsn:
+            self.snapshot_acknowledged = self.snapshot_delivered
+        self.progress.acknowledge(commit_lsn, ordinal)
 
     def status_update(self, now: int, *, reply_requested: bool = False) -> bytes:
         """Return the status update to send.

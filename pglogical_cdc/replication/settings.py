@@ -14,7 +14,7 @@ from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import CdcError, ConfigurationError
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.offsets import AsyncOffsetStore, OffsetStore
-from pglogical_cdc.postgres import Server, publication_names, qualified_name, slot_name
+from pglogical_cdc.postgres import Server, Slot, publication_names, qualified_name, slot_name
 from pglogical_cdc.replication.backoff import Backoff
 
 __all__ = (
@@ -24,13 +24,15 @@ __all__ = (
     "ReaderEvent",
     "ReaderState",
     "Settings",
+    "SnapshotMode",
     "check_settings",
 )
 
 AckMode: TypeAlias = Literal["auto", "manual"]
 Origin: TypeAlias = Literal["any", "none"]
-OffsetMismatchPolicy: TypeAlias = Literal["raise", "trust_slot", "trust_offset"]
-ReaderState: TypeAlias = Literal["connecting", "streaming", "retrying", "stopped"]
+OffsetMismatchPolicy: TypeAlias = Literal["raise", "trust_slot", "trust_offset", "resnapshot"]
+ReaderState: TypeAlias = Literal["connecting", "snapshot", "streaming", "retrying", "stopped"]
+SnapshotMode: TypeAlias = Literal["never", "initial", "initial_only", "when_needed", "always"]
 
 _LONGEST_STATUS_INTERVAL: Final = 10.0
 """Seconds; the default of ``wal_receiver_status_interval``."""
@@ -63,6 +65,7 @@ class Settings:
     tables: tuple[tuple[str, str], ...] | None
     temporary: bool
     failover: bool
+    snapshot: SnapshotMode
     ack: AckMode
     until: LSN | Literal["now"] | None
     idle_timeout: float | None
@@ -93,6 +96,26 @@ class Settings:
                 f"status_interval is {self.status_interval} s, but the server drops a client that "
                 f"is silent for {server.wal_sender_timeout} s (wal_sender_timeout)"
             )
+
+    @property
+    def resnapshots(self) -> bool:
+        """Whether a new snapshot is taken where reading cannot go on from what was read."""
+        return self.on_offset_mismatch == "resnapshot" or (
+            self.snapshot == "when_needed" and self.on_offset_mismatch == "raise"
+        )
+
+    def wants_snapshot(self, slot: Slot | None, *, known: bool) -> bool:
+        """Tell whether the mode asks for a snapshot before reading begins.
+
+        Args:
+            slot: the slot; None if it is not there.
+            known: whether reading has begun before, as far as the store of positions knows.
+        """
+        if self.snapshot in ("always", "initial_only"):
+            return True
+        if self.snapshot == "when_needed":
+            return slot is None or slot.invalidated
+        return self.snapshot == "initial" and slot is None and self.create and not known
 
     def status_seconds(self, server: Server) -> float:
         """Return the seconds between status updates: a third of the server's patience."""
@@ -163,7 +186,6 @@ def check_settings(
         )
     for name, value, only in (
         ("two_phase", two_phase, False),
-        ("snapshot", snapshot, "never"),
         ("streaming", streaming, "off"),
         ("memory_limit", memory_limit, DEFAULT_MEMORY_LIMIT),
     ):
@@ -186,6 +208,7 @@ def check_settings(
         tables=_tables(tables),
         temporary=temporary,
         failover=failover,
+        snapshot=cast("SnapshotMode", _one_of("snapshot", snapshot, SnapshotMode)),
         ack=cast("AckMode", _one_of("ack", ack, AckMode)),
         until=_until(until),
         idle_timeout=_seconds("idle_timeout", idle_timeout),

@@ -18,6 +18,7 @@ from pglogical_cdc.errors import (
     ConfigurationError,
     ConnectionLostError,
     OffsetStoreError,
+    SnapshotError,
 )
 from pglogical_cdc.events import Change
 from pglogical_cdc.postgres import Flavour, Stopped, reselected, unsent_values
@@ -28,8 +29,12 @@ from pglogical_cdc.replication.ownership import Ownership
 from pglogical_cdc.replication.session import Session
 from pglogical_cdc.replication.settings import Settings
 from pglogical_cdc.replication.stream import Stream
+from pglogical_cdc.snapshot import InitialSnapshot
 
 __all__ = ("Source",)
+
+_LONGEST_WAIT: Final = 1.0
+"""Seconds."""
 
 _LAST_MOMENT: Final = 0.5
 """Seconds for somebody who reads to notice that the reader is being closed."""
@@ -133,6 +138,7 @@ class Source:
         try:
             if self.session is not None and not self.owner.is_inherited:
                 try:
+                    await self._end_snapshot(self.session)
                     await self._say_goodbye(stream)
                 finally:
                     if stream is not None:
@@ -149,6 +155,25 @@ class Source:
             self.stop()
         while self._reading and time.monotonic() < deadline:
             await self._flavour.give_way(0.01)
+
+    async def _end_snapshot(self, session: Session) -> None:
+        """If there is a snapshot, have the slot made if it is due, and let go of the rest."""
+        snapshot = self.link.snapshot
+        if snapshot is None:
+            return
+        try:
+            if (
+                snapshot.is_complete
+                and not (self._error or self._interrupted)
+                and not (self.hand.step < len(self.hand.run) and self.link.connects == 0)
+                and session.is_snapshot_acknowledged
+                and self.settings.snapshot != "initial_only"
+            ):
+                await self.link.make_permanent()
+        except Stopped:
+            pass  # the snapshot comes again
+        finally:
+            self.link.drop_snapshot(snapshot)
 
     async def _say_goodbye(self, stream: Stream | None) -> None:
         failed: OffsetStoreError | None = None
@@ -321,6 +346,12 @@ class Source:
 
     def _go_on_after_interrupt(self) -> None:
         """A signal came while something was half done: have it all come again."""
+        if self.link.snapshot is not None:
+            raise SnapshotError(
+                "reading the snapshot was interrupted in the middle of something; open a new "
+                "reader, which takes it anew",
+                slot=self.settings.slot,
+            )
         if self.link.stream is None:
             return
         what = "reading was interrupted in the middle of a message"
@@ -351,8 +382,24 @@ class Source:
                 failure, self._failure = self._failure, None
                 if failure is not None:
                     raise failure
-                stream = self.link.stream
-                if stream is None:
+                stream, snapshot = self.link.stream, self.link.snapshot
+                if snapshot is not None and (stream is None or session.is_snapshot_acknowledged):
+                    if not ending.begun:
+                        await ending.begin(self.link.beside)
+                    elif stream is None and self._has_changes:
+                        return self._give()
+                    elif not snapshot.is_complete:
+                        if not await self._read_snapshot(snapshot, deadline):
+                            return None
+                    elif self.settings.snapshot == "initial_only":
+                        self.ended = True
+                    elif not session.is_snapshot_acknowledged and _has_passed(deadline):
+                        return None  # it may be acknowledged now
+                    else:
+                        self._withdraw(session)
+                        await self.link.end_snapshot()
+                        ending.reconnected()
+                elif stream is None:
                     if not await self._reconnect(session, deadline):
                         return None
                     ending.reconnected()
@@ -404,10 +451,30 @@ class Source:
             self._interrupted = True
             if self.ended:
                 return False
+        self._withdraw(session)
+        await self.link.connect()
+        return True
+
+    def _withdraw(self, session: Session) -> None:
+        """Forget what was read and is not in hand: it comes again over the next connection."""
         self.hand.withdraw()
         session.deliver_again(self.hand.first(len(self.hand)))
         self._changes.clear()
-        await self.link.connect()
+
+    async def _read_snapshot(self, snapshot: InitialSnapshot, deadline: float | None) -> bool:
+        """Read what is here of the snapshot, or wait for it; False when the deadline has passed."""
+        rows = await snapshot.read()
+        if rows:
+            self.hand.offer(rows)
+        elif not snapshot.is_complete:
+            if _has_passed(deadline):
+                return False
+            # As in `_receive`.
+            self._interrupted = False
+            left = _LONGEST_WAIT if deadline is None else deadline - time.monotonic()
+            await snapshot.wait(min(left, _LONGEST_WAIT))
+            self._interrupted = True
+            self._turn_ends = time.monotonic() + _TURN
         return True
 
     async def _describe(self, session: Session) -> None:
@@ -488,3 +555,7 @@ class Source:
         """Note that a change, and everything before it, is dealt with."""
         assert self.session is not None
         self.session.acknowledge(change)
+
+
+def _has_passed(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline

@@ -11,6 +11,7 @@ from typing_extensions import Self
 from pglogical_cdc._attrs import record
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.replication.source import Source
+from pglogical_cdc.snapshot import SnapshotStats
 
 __all__ = ("ReaderStats",)
 
@@ -44,6 +45,8 @@ class ReaderStats:
     ``CDCLatencyTarget``."""
     reconnects: int = 0
     """Times that a lost connection was made anew."""
+    snapshot: SnapshotStats | None = None
+    """How far the snapshot before the stream has got, or had; None if there was none."""
 
     @classmethod
     def of(cls, source: Source) -> Self:
@@ -66,6 +69,7 @@ class ReaderStats:
             source_latency=None if source.latency is None else source.latency / 1e6,
             target_latency=0.0 if oldest is None else time.time() - oldest / 1e6,
             reconnects=source.reconnects,
+            snapshot=None if source.link.taken is None else source.link.taken.stats,
         )
 
     @property

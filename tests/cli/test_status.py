@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 
+from attrs import evolve
 from rich.console import Console
 
 from pglogical_cdc.cli.status import AboveStatus, StatusLine, live_status
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.replication import ReaderStats
+from pglogical_cdc.snapshot import SnapshotStats
 
 
 def _stats(changes: int, lag: int = 0) -> ReaderStats:
@@ -37,6 +39,23 @@ def test_the_line_tells_rate_lag_and_position() -> None:
         line.text().plain == "2,500 changes/s | 5,000 changes in 500 transactions | lag 2.5 MB"
         " | at 0/1000, acknowledged 0/800"
     )
+
+
+def test_the_line_tells_how_far_a_snapshot_has_got() -> None:
+    now = [100.0]
+    stats = [_stats(0)]
+    line = StatusLine(lambda: stats[0], lambda: now[0])
+    line.text()
+    reading = SnapshotStats(3, 1, "s.t", 5000, 1_000_000, 25_000, 2.0)
+    now[0], stats[0] = 102.0, evolve(_stats(5000), snapshot=reading)
+    assert (
+        line.text().plain
+        == "2,500 rows/s | snapshot: s.t (2 of 3) | 5,000 rows, 1.0 MB | 0:00:08 left"
+    )
+    stats[0] = evolve(stats[0], snapshot=evolve(reading, estimated_rows=None))
+    assert line.text().plain.endswith("| 5,000 rows, 1.0 MB")
+    stats[0] = evolve(stats[0], snapshot=evolve(reading, table=None, tables_read=3))
+    assert "changes/s" in line.text().plain
 
 
 def test_the_rate_is_that_of_the_last_seconds() -> None:

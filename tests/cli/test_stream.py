@@ -153,6 +153,17 @@ def test_create_makes_publication_and_slot_for_the_tables(
     assert _confirmed(database, slot_name) > 0
 
 
+@pytest.mark.pg
+def test_snapshot_writes_the_rows_that_are_there_first(database: Database, slot_name: str) -> None:
+    database.execute("CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item VALUES (1), (2)")
+    arguments = ["stream", "--dsn", database.dsn, "--slot", slot_name, "--publication", "pub"]
+    arguments += ["--create", "--table", "public.item", "--snapshot", "initial", "--until", "now"]
+    for expected in (["r", "r"], ["c"]):
+        made = run(*arguments)
+        assert [record["value"]["op"] for record in _documents(made.stdout)] == expected
+        database.execute("INSERT INTO item VALUES (3) ON CONFLICT DO NOTHING")
+
+
 @pytest.mark.pg(18)
 def test_without_a_dsn_the_environment_of_libpq_says_where(
     database: Database, arguments: list[str]

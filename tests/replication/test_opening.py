@@ -80,6 +80,7 @@ def _sessions(database: Database) -> int:
 def test_what_is_opened(database: Database, slot_name: str, opener: Opener) -> None:
     make_slot(database, slot_name)
     opened = opener.open()
+    assert opened.slot is not None
     assert (opened.server.database, opened.slot.name) == (database.name, slot_name)
     assert opened.known is None
     walsender = opened.walsender
@@ -92,6 +93,7 @@ def test_what_is_opened(database: Database, slot_name: str, opener: Opener) -> N
 def test_every_policy_at_every_mismatch(database: Database, slot_name: str, opener: Opener) -> None:
     make_slot(database, slot_name)
     first = opener.open()
+    assert first.slot is not None
     server, slot = first.server, first.slot.confirmed_flush_lsn
     here = Offset(server.system_identifier, server.timeline, slot_name, slot, slot)
     beyond = LSN(server.position + 0x10000000)

@@ -9,7 +9,14 @@ import functools
 from collections.abc import Callable
 from typing import Final
 
-from pglogical_cdc.events import LogicalMessage, Relation, RowChange, SnapshotRead, Transaction
+from pglogical_cdc.events import (
+    LogicalMessage,
+    Relation,
+    RowChange,
+    SnapshotPoint,
+    SnapshotRead,
+    Transaction,
+)
 from pglogical_cdc.formatters.debezium.envelope import SOURCE_SCHEMA
 from pglogical_cdc.formatters.wire.json_text import json_text
 from pglogical_cdc.lsn import LSN
@@ -34,6 +41,7 @@ class SourceBlock:
         snapshot: ``source.snapshot``; ``false`` in the stream.
         marks_stream: whether ``false`` is written. Debezium has none there, but its schema has it
             for the default.
+        taken: when the snapshot was taken.
     """
 
     __slots__ = (
@@ -44,6 +52,7 @@ class SourceBlock:
         "head",
         "middle",
         "snapshot",
+        "taken",
         "transaction",
         "transaction_id",
     )
@@ -58,12 +67,16 @@ class SourceBlock:
         previous_end_lsn: int | None,
         snapshot: str = "false",
         marks_stream: bool = True,
+        taken: SnapshotPoint | None = None,
     ) -> None:
         self.transaction = transaction
+        self.taken = taken
         self.commit_lsn = LSN(0) if transaction is None else transaction.commit_lsn
         self.database = database
         self.snapshot = snapshot
         xid = origin = origin_lsn = "null"
+        if taken is not None:
+            xid = f"{taken.xid}"
         if transaction is not None:
             xid = f"{transaction.xid}"
             if transaction.origin is not None:
@@ -149,18 +162,21 @@ class Sources:
     def of(self, change: RowChange) -> SourceBlock:
         """Return the block of a change of a table."""
         block = self._block
-        snapshot = change.snapshot if isinstance(change, SnapshotRead) else "false"
+        snapshot, taken = "false", None
+        if isinstance(change, SnapshotRead):
+            snapshot, taken = change.snapshot, change.taken
         if (
             block is None
             or block.transaction is not change.transaction
             or block.snapshot != snapshot
+            or block.taken is not taken
             or (block.transaction is None and block.database != self._named(change.relation))
         ):
             previous = None
             if snapshot == "false" and change.transaction is not None:
                 previous = self._previous(change.transaction)
             block = self._block = self._made(
-                change.transaction, self._named(change.relation), previous, snapshot
+                change.transaction, self._named(change.relation), previous, snapshot, taken
             )
             in_stream = snapshot == "false" and change.transaction is not None
             self.stream_block = block if in_stream else None
@@ -198,16 +214,22 @@ class Sources:
         database: str,
         previous: int | None,
         snapshot: str = "false",
+        taken: SnapshotPoint | None = None,
     ) -> SourceBlock:
         # A message outside transactions has no time of its own: Debezium gives it that of the
         # last transaction; before the first one the clock is all there is.
         dated = self.dated if transaction is None else transaction
+        if taken is not None:
+            timestamp = taken.timestamp
+        else:
+            timestamp = self._clock() // 1000 if dated is None else dated.commit_timestamp
         return SourceBlock(
             name=self._name,
             database=database,
-            timestamp=self._clock() // 1000 if dated is None else dated.commit_timestamp,
+            timestamp=timestamp,
             transaction=transaction,
             previous_end_lsn=previous,
             snapshot=snapshot,
             marks_stream=self._marks_stream,
+            taken=taken,
         )

@@ -1,0 +1,278 @@
+"""InitialSnapshot: the rows of a slot's tables as they were at the point from which it streams.
+
+PostgreSQL gives a new slot a snapshot of that very point (manual, "Streaming Replication Protocol",
+CREATE_REPLICATION_SLOT). A connection of its own holds it; each table is read in a transaction of
+its own under it, so that no table is locked for longer than it takes to read it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol, TypeVar
+
+import psycopg
+from psycopg import sql
+
+from pglogical_cdc.errors import CdcError, ConnectionLostError, SnapshotError, SourceError
+from pglogical_cdc.events import (
+    Relation,
+    Row,
+    SnapshotMarker,
+    SnapshotPoint,
+    SnapshotRead,
+    TableCatalog,
+)
+from pglogical_cdc.postgres import (
+    AnyConnection,
+    Conversation,
+    CopyOut,
+    ExportedSlot,
+    Flavour,
+    Parameters,
+    Server,
+    connect_beside,
+    diagnose,
+    exchange,
+    set_client_encoding,
+)
+from pglogical_cdc.protocol import CopyRowParser, RelationMessage, TupleData
+from pglogical_cdc.snapshot.marks import Marks
+from pglogical_cdc.snapshot.opening import OpenedTable, begin_under, open_table, was_altered
+from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
+from pglogical_cdc.snapshot.stats import SnapshotStats
+
+__all__ = ("Ask", "InitialSnapshot")
+
+T = TypeVar("T")
+
+_KEEPALIVE: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
+"""The connection that holds the snapshot is silent until all is read, and a firewall on the way
+would forget it."""
+
+
+class Ask(Protocol):
+    """Carries a conversation on over a connection that is not in the snapshot."""
+
+    def __call__(self, conversation: Callable[[], Conversation[T]]) -> Awaitable[T]:
+        """Return its result."""
+        ...
+
+
+class InitialSnapshot:
+    """Reads the tables of some publications, one after the other.
+
+    Args:
+        slot: the slot that has exported the snapshot.
+        replication: its connection, on which no command may be given before `open` has returned.
+        given: where to connect.
+        server: the server.
+        publications: whose tables are read.
+        binary: whether rows come in binary.
+        flavour: how to wait.
+        describe: from what the stream would say of a table, and its catalog, to its version.
+        ask: asks the server outside the snapshot.
+    """
+
+    def __init__(
+        self,
+        slot: ExportedSlot,
+        replication: AnyConnection,
+        *,
+        given: Parameters,
+        server: Server,
+        publications: Sequence[str],
+        binary: bool,
+        flavour: Flavour,
+        describe: Callable[[RelationMessage, TableCatalog | None], Relation],
+        ask: Ask,
+    ) -> None:
+        self.slot = slot
+        self.replication = replication
+        self.is_complete = False
+        """Whether all rows were returned."""
+        self._given = Parameters({**_KEEPALIVE, **given})
+        self._server = server
+        self._publications = publications
+        self._binary = binary
+        self._flavour = flavour
+        self._describe = describe
+        self._ask = ask
+        self._holder: AnyConnection | None = None
+        self._worker: AnyConnection | None = None
+        self._point = SnapshotPoint(0, 0)
+        self._tables: list[SelectedTable] = []
+        self._tables_read = 0
+        self._rows = self._bytes = 0
+        self._rows_before = 0
+        """Of the tables that were read to their end."""
+        self._began = time.monotonic()
+        self._ended: float | None = None
+        self._copy: CopyOut | None = None
+        self._marks = Marks(self._change)
+        self._made = 0
+
+    async def open(self) -> None:
+        """Take over the snapshot, find the tables and see that each can be read.
+
+        Raises:
+            TableChanged: a table was altered since the slot was made; try again with a new slot.
+            ConfigurationError: the role may not read a table.
+            CdcError: the server cannot be reached, or refused.
+            Stopped: the flavour was stopped.
+        """
+        try:
+            holder = self._holder = await self._connect()
+            await self._exchange(holder, begin_under(self.slot.snapshot_name))
+            self._snapshot, self._point = await self._exchange(holder, _hold())
+            self._tables = await self._exchange(
+                holder, select_tables(self._publications, self._server.version)
+            )
+            worker = self._worker = await self._connect()
+            await self._exchange(worker, _settings())
+            if self._server.client_encoding != "UTF8":  # which the session has anyway
+                await self._exchange(worker, set_client_encoding(self._server.client_encoding))
+            for table in self._tables:
+                await self._open(table)
+                await self._exchange(worker, _end())
+        except psycopg.Error as error:
+            raise self._failure(error) from None
+
+    async def _connect(self) -> AnyConnection:
+        return await connect_beside(self._given, self.replication, self._flavour)
+
+    async def _exchange(self, connection: AnyConnection, conversation: Conversation[T]) -> T:
+        # Without patience: a table that somebody alters is waited for.
+        return await exchange(connection, conversation, self._flavour)
+
+    async def _open(self, table: SelectedTable) -> OpenedTable:
+        worker = self._worker
+        assert worker is not None
+        # The slot is gone with its connection, and the rest of the rows would be read for nothing.
+        self.replication.pgconn.consume_input()
+        await self._exchange(worker, begin_under(self._snapshot))
+        opened = await self._exchange(worker, open_table(table, binary=self._binary))
+        if (rewritten := opened.rewritten) is not None:
+            await self._ask(lambda: was_altered(table, rewritten))
+        return opened
+
+    # -- reading
+
+    async def read(self) -> list[SnapshotRead]:
+        """Return the rows that are here; none if there are none yet, see `wait` and `is_complete`.
+
+        Raises:
+            SnapshotError: a table was altered before it was read, or cannot be read.
+            ConnectionLostError: a connection of the snapshot is lost.
+            Stopped: the flavour was stopped.
+        """
+        try:
+            return await self._read()
+        except psycopg.Error as error:
+            raise self._failure(error) from None
+
+    async def _read(self) -> list[SnapshotRead]:
+        if self._copy is None:
+            if self._tables_read == len(self._tables):
+                self.is_complete, self._ended = True, time.monotonic()
+                self.close()
+                return self._marks.end()
+            opened = await self._open(self._tables[self._tables_read])
+            self._relation = self._describe(opened.message, opened.catalog)
+            self._parser = CopyRowParser(len(opened.message.columns), binary=self._binary)
+            assert self._worker is not None
+            self._copy = await CopyOut.start(self._worker, opened.copy, self._flavour)
+        messages = self._copy.read()
+        if self._copy.ended:
+            self._copy = None
+            assert self._worker is not None
+            await self._exchange(self._worker, _end())
+            self._tables_read += 1
+            self._rows_before = self._rows
+            return []
+        rows = [row for row in map(self._parser.parse, messages) if row is not None]
+        self._rows += len(rows)
+        self._bytes += sum(map(len, messages))
+        return self._marks.rows(self._relation, rows)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until rows are here."""
+        if self._copy is not None:
+            await self._flavour.wait(self._copy.socket, seconds)
+
+    def _change(self, relation: Relation, row: TupleData, marker: SnapshotMarker) -> SnapshotRead:
+        self._made += 1
+        return SnapshotRead(
+            self.slot.consistent_point,
+            None,
+            0,
+            relation,
+            Row(relation, row),
+            marker,
+            self._made,
+            self._point,
+        )
+
+    def _failure(self, error: psycopg.Error) -> CdcError:
+        found = diagnose(error, slot=self.slot.name)
+        table = self._table
+        where = "" if table is None else f" while table {table} was read"
+        what = f"the snapshot has failed{where}: {found}. Open a new reader, which takes it anew"
+        if isinstance(found, ConnectionLostError):
+            return ConnectionLostError(what, sqlstate=found.sqlstate, slot=found.slot)
+        if isinstance(found, SourceError):
+            return SnapshotError(what, sqlstate=found.sqlstate, slot=found.slot)
+        return found
+
+    # -- where it stands
+
+    @property
+    def _table(self) -> SelectedTable | None:
+        if self._tables_read < len(self._tables):
+            return self._tables[self._tables_read]
+        return None
+
+    @property
+    def stats(self) -> SnapshotStats:
+        """How far it has got."""
+        estimates = [table.estimated_rows for table in self._tables[self._tables_read :]]
+        known = [rows for rows in estimates if rows is not None]
+        expected = self._rows_before + sum(known)
+        return SnapshotStats(
+            tables=len(self._tables),
+            tables_read=self._tables_read,
+            table=None if self._table is None else str(self._table),
+            rows=self._rows,
+            bytes=self._bytes,
+            estimated_rows=None if len(known) < len(estimates) else max(self._rows, expected),
+            seconds=(self._ended or time.monotonic()) - self._began,
+        )
+
+    def close(self) -> None:
+        """Let go of the snapshot, and of its connections but that of the slot."""
+        for connection in (self._worker, self._holder):
+            if connection is not None:
+                connection.pgconn.finish()
+        self._worker = self._holder = None
+
+
+def _hold() -> Conversation[tuple[str, SnapshotPoint]]:
+    """Export the transaction's snapshot for others, and tell when it was taken."""
+    ((name, xid, now),) = yield sql.SQL(
+        "SELECT pg_catalog.pg_export_snapshot(),"
+        " pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text,"
+        " (EXTRACT(EPOCH FROM pg_catalog.transaction_timestamp())"
+        " OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8::pg_catalog.text"
+    )
+    return name, SnapshotPoint(int(xid), int(now))
+
+
+def _settings() -> Conversation[None]:
+    # A policy that hides rows is an error, as in pg_dump.
+    yield sql.SQL("SET row_security = off")
+    # The rows of big tables too come in the order in which they lie.
+    yield sql.SQL("SET synchronize_seqscans = off")
+
+
+def _end() -> Conversation[None]:
+    yield sql.SQL("COMMIT")

@@ -1,0 +1,64 @@
+"""A consumer in a process of its own, which is killed at any moment and started again.
+
+It keeps its copy in a file, which it replaces before it asks for more.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from pglogical_cdc import ReplicationReader
+from tests.snapshot.fold import Fold
+
+__all__ = ("load", "run_for")
+
+_ROOT: Final = Path(__file__).parents[2]
+
+
+def run_for(seconds: float, dsn: str, slot: str, path: Path) -> None:
+    """Run the consumer, and kill it after some time."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.snapshot.killed", dsn, slot, str(path)], cwd=_ROOT
+    )
+    try:
+        code: int | None = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        code = None
+    process.kill()
+    process.wait()
+    assert code is None, f"the consumer has ended by itself, with {code}"
+
+
+def load(path: Path) -> Fold:
+    """Return the copy that the file has."""
+    if not path.exists():
+        return Fold(strict=False)
+    found = pickle.loads(path.read_bytes())
+    assert isinstance(found, Fold)
+    return found
+
+
+def _save(fold: Fold, path: Path) -> None:
+    beside = path.with_suffix(".new")
+    beside.write_bytes(pickle.dumps(fold))
+    os.replace(beside, path)
+
+
+def _consume(dsn: str, slot: str, path: Path) -> None:
+    fold = load(path)
+    with ReplicationReader(
+        dsn, slot=slot, publications="pub", create=True, snapshot="initial"
+    ) as reader:
+        for batch in reader.batches(max_rows=500, max_seconds=0.05):
+            for change in batch:
+                fold.apply(change)
+            _save(fold, path)
+
+
+if __name__ == "__main__":
+    _consume(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
