@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,8 +30,7 @@ def test_names_and_tables_are_taken_apart() -> None:
     ("name", "value"),
     [
         ("two_phase", True),
-        ("snapshot", "initial"),
-        ("snapshot", "always"),
+        ("snapshot", "sometimes"),
         ("streaming", "on"),
         ("streaming", "parallel"),
         ("memory_limit", 1),
@@ -170,3 +170,36 @@ def test_stores_of_both_kinds_are_taken(store: object) -> None:
     assert settings.offsets is store
     assert settings.on_offset_mismatch == "trust_slot"
     assert checked().on_offset_mismatch == "raise"
+
+
+_SLOT: Any = SimpleNamespace(invalidated=False)
+_LOST: Any = SimpleNamespace(invalidated=True)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "missing", "missing_and_known", "there", "invalidated"),
+    [
+        ("never", False, False, False, False),
+        ("initial", True, False, False, False),
+        ("initial_only", True, True, True, True),
+        ("when_needed", True, True, False, True),
+        ("always", True, True, True, True),
+    ],
+)
+def test_when_a_snapshot_comes_first(
+    snapshot: str, *, missing: bool, missing_and_known: bool, there: bool, invalidated: bool
+) -> None:
+    settings = checked(snapshot=snapshot, create=True)
+    assert settings.wants_snapshot(None, known=False) is missing
+    assert settings.wants_snapshot(None, known=True) is missing_and_known
+    assert settings.wants_snapshot(_SLOT, known=False) is there
+    assert settings.wants_snapshot(_LOST, known=True) is invalidated
+    if snapshot == "initial":
+        assert not checked(snapshot=snapshot).wants_snapshot(None, known=False)
+
+
+def test_who_takes_a_new_snapshot_at_a_mismatch() -> None:
+    assert checked(on_offset_mismatch="resnapshot").resnapshots
+    assert checked(snapshot="when_needed").resnapshots
+    assert not checked(snapshot="when_needed", on_offset_mismatch="trust_slot").resnapshots
+    assert not checked(snapshot="always").resnapshots
