@@ -9,7 +9,13 @@ from typing import Final
 import psycopg
 from attrs import evolve
 
-from pglogical_cdc.errors import CdcError, SilentServerError, SlotInUseError, UnknownRelationError
+from pglogical_cdc.errors import (
+    CdcError,
+    ConnectionLostError,
+    SilentServerError,
+    SlotInUseError,
+    UnknownRelationError,
+)
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.offsets import Offset
 from pglogical_cdc.postgres import (
@@ -247,7 +253,13 @@ class Link:
         session = self.session
         assert session is not None
         if self.snapshot is not None:
-            # The slot is gone with its connection.
+            if isinstance(error, ConnectionLostError) and self.stream is not None:
+                raise ConnectionLostError(
+                    f"{error}. The slot was bound to it until the rows of the snapshot are "
+                    "acknowledged: open a new reader, which takes the snapshot anew",
+                    sqlstate=error.sqlstate,
+                    slot=self._settings.slot,
+                ) from None
             raise error
         self.note_progress(session)
         self._silences += isinstance(error, SilentServerError)

@@ -482,6 +482,20 @@ def test_a_lost_slot_ends_it(database: Database, slot_name: str) -> None:
     assert _only(database)
 
 
+def test_a_lost_stream_of_the_temporary_slot_ends_it(database: Database, slot_name: str) -> None:
+    _make(database)
+    with _begin(database, slot_name, ack="manual") as made:
+        changes = iter(made)
+        for _ in range(3):
+            next(changes)
+        database.execute("INSERT INTO t VALUES (4)")
+        assert keys([next(changes)]) == [4]
+        _terminate(database, "backend_type = 'walsender'")
+        with pytest.raises(ConnectionLostError, match="takes the snapshot anew"):
+            next(changes)
+    assert _only(database)
+
+
 def test_somebody_else_makes_the_slot(database: Database, slot_name: str) -> None:
     _make(database)
     with _begin(database, slot_name) as made:
