@@ -23,6 +23,7 @@
     │   ├── PublicationNotFoundError
     │   ├── DecodingFailedError
     │   └── SnapshotError
+    │       └── TableAlteredError     (retryable)
     ├── OffsetStoreError              the store of positions
     │   └── OffsetStoreUnavailableError   (retryable)
     └── SinkError                     the destination
@@ -59,6 +60,7 @@ __all__ = (
     "PublicationNotFoundError",
     "DecodingFailedError",
     "SnapshotError",
+    "TableAlteredError",
     "OffsetStoreError",
     "OffsetStoreUnavailableError",
     "SinkError",
@@ -242,6 +244,12 @@ class DecodingFailedError(SourceError):
 
 class SnapshotError(SourceError):
     """The initial or incremental snapshot failed."""
+
+
+class TableAlteredError(SnapshotError):
+    """A table was altered or dropped after the snapshot was taken, and before it was read."""
+
+    retryable = True
 
 
 class OffsetStoreError(CdcError):

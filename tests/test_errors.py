@@ -35,6 +35,7 @@ def test_retryable_is_what_passes_by_itself() -> None:
         errors.ConnectionLostError,
         errors.SilentServerError,
         errors.SlotInUseError,
+        errors.TableAlteredError,
         errors.OffsetStoreUnavailableError,
         errors.SinkUnavailableError,
     }

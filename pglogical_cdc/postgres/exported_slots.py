@@ -13,8 +13,7 @@ from pglogical_cdc.errors import ConfigurationError, SnapshotError
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres.conversation import Conversation
 from pglogical_cdc.postgres.server import Server
-from pglogical_cdc.postgres.slot_operations import drop_slot, identify_host
-from pglogical_cdc.postgres.slots import slots_of
+from pglogical_cdc.postgres.slots import describe_slot
 
 __all__ = ("ExportedSlot", "export_slot", "permanent_slot", "set_failover")
 
@@ -66,12 +65,15 @@ def export_slot(final_name: str, server: Server, *, temporary: bool) -> Conversa
     return ExportedSlot(made, LSN.parse(point), snapshot)
 
 
-def permanent_slot(temporary: str, name: str, *, replaces: bool) -> Conversation[None]:
+def permanent_slot(
+    temporary: str, name: str, server: Server, *, replaces: bool
+) -> Conversation[None]:
     """Copy the temporary slot to its permanent name; it may be in use meanwhile.
 
     Args:
         temporary: name of the temporary slot, of another session.
         name: of the slot to make.
+        server: the server.
         replaces: whether there may be a slot of that name. It stays as it is if it is good, and
             makes room if it was invalidated.
 
@@ -79,12 +81,13 @@ def permanent_slot(temporary: str, name: str, *, replaces: bool) -> Conversation
         SnapshotError: somebody else has made the slot, or the temporary one is gone.
     """
     if replaces:
-        host = yield from identify_host()
-        found = yield from slots_of(host.version, name)
-        if found and not found[0].invalidated:
+        found = yield from describe_slot(name, server)
+        if found is not None and not found.invalidated:
             return
-        if found:
-            yield from drop_slot(name)
+        if found is not None:
+            yield sql.SQL("SELECT pg_catalog.pg_drop_replication_slot({})").format(
+                sql.Literal(name)
+            )
     try:
         yield sql.SQL("SELECT pg_catalog.pg_copy_logical_replication_slot({}, {}, false)").format(
             sql.Literal(temporary), sql.Literal(name)

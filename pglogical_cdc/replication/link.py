@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 from attrs import evolve
@@ -14,6 +14,7 @@ from pglogical_cdc.errors import (
     ConnectionLostError,
     SilentServerError,
     SlotInUseError,
+    TableAlteredError,
     UnknownRelationError,
 )
 from pglogical_cdc.lsn import LSN
@@ -40,7 +41,9 @@ from pglogical_cdc.replication.settings import ReaderEvent, ReaderState, Setting
 from pglogical_cdc.replication.silence import Silence
 from pglogical_cdc.replication.stored import StoredPosition
 from pglogical_cdc.replication.stream import Stream
-from pglogical_cdc.snapshot import InitialSnapshot, TableChanged
+
+if TYPE_CHECKING:
+    from pglogical_cdc.snapshot import InitialSnapshot
 
 __all__ = ("Link",)
 
@@ -127,7 +130,7 @@ class Link:
     async def _try_to_open(self, known: Offset | None) -> bool:
         try:
             await self._connect(known, begins=True)
-        except TableChanged as error:
+        except TableAlteredError as error:
             self._altered += 1
             if self._altered >= _SNAPSHOT_TRIES:
                 raise
@@ -146,6 +149,9 @@ class Link:
     # -- the snapshot before it
 
     async def _take_snapshot(self, opened: Opened, slot: ExportedSlot) -> None:
+        # Most readers go on from a slot, and need half a megabyte less.
+        from pglogical_cdc.snapshot import InitialSnapshot
+
         settings = self._settings
         session = Session(
             database=opened.server.database,
@@ -213,10 +219,13 @@ class Link:
         session, snapshot, settings = self.session, self.snapshot, self._settings
         assert session is not None
         assert snapshot is not None
-        assert self._opened is not None
-        replaces = self._opened.slot is not None
+        opened = self._opened
+        assert opened is not None
+        replaces = opened.slot is not None
         await self.beside.ask(
-            lambda: permanent_slot(snapshot.slot.name, settings.slot, replaces=replaces)
+            lambda: permanent_slot(
+                snapshot.slot.name, settings.slot, opened.server, replaces=replaces
+            )
         )
         if settings.failover:
             connection = await connect(self._given, self._flavour, self._patience)

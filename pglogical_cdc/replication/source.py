@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 
@@ -29,7 +29,9 @@ from pglogical_cdc.replication.ownership import Ownership
 from pglogical_cdc.replication.session import Session
 from pglogical_cdc.replication.settings import Settings
 from pglogical_cdc.replication.stream import Stream
-from pglogical_cdc.snapshot import InitialSnapshot
+
+if TYPE_CHECKING:
+    from pglogical_cdc.snapshot import InitialSnapshot
 
 __all__ = ("Source",)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from attrs import field
 from typing_extensions import Self
@@ -11,7 +12,9 @@ from typing_extensions import Self
 from pglogical_cdc._attrs import record
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.replication.source import Source
-from pglogical_cdc.snapshot import SnapshotStats
+
+if TYPE_CHECKING:
+    from pglogical_cdc.snapshot import SnapshotStats
 
 __all__ = ("ReaderStats",)
 

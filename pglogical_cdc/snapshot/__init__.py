@@ -4,7 +4,6 @@ from pglogical_cdc.snapshot.initial import InitialSnapshot
 from pglogical_cdc.snapshot.marks import Make, Marks
 from pglogical_cdc.snapshot.opening import (
     OpenedTable,
-    TableChanged,
     begin_under,
     open_table,
     shape_now,
@@ -20,7 +19,6 @@ __all__ = (
     "OpenedTable",
     "SelectedTable",
     "SnapshotStats",
-    "TableChanged",
     "begin_under",
     "open_table",
     "select_tables",

@@ -116,7 +116,7 @@ class InitialSnapshot:
         """Take over the snapshot, find the tables and see that each can be read.
 
         Raises:
-            TableChanged: a table was altered since the slot was made; try again with a new slot.
+            TableAlteredError: a table was altered since the slot was made; try with a new one.
             ConfigurationError: the role may not read a table.
             CdcError: the server cannot be reached, or refused.
             Stopped: the flavour was stopped.

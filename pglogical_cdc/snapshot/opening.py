@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from pglogical_cdc._attrs import record
-from pglogical_cdc.errors import ConfigurationError, SnapshotError
+from pglogical_cdc.errors import ConfigurationError, SnapshotError, TableAlteredError
 from pglogical_cdc.events import TableCatalog
 from pglogical_cdc.postgres import Conversation, one_table
 from pglogical_cdc.protocol import RelationColumn, RelationMessage
@@ -21,7 +21,6 @@ from pglogical_cdc.snapshot.selection import SelectedTable
 
 __all__ = (
     "OpenedTable",
-    "TableChanged",
     "begin_under",
     "open_table",
     "shape_now",
@@ -29,10 +28,6 @@ __all__ = (
 )
 
 _Identity: TypeAlias = Literal["d", "n", "f", "i"]
-
-
-class TableChanged(SnapshotError):
-    """A table cannot be read as the snapshot has it: it was altered or dropped since then."""
 
 
 @record
@@ -103,7 +98,7 @@ def open_table(table: SelectedTable, *, binary: bool) -> Conversation[OpenedTabl
         binary: whether its rows are to come in binary.
 
     Raises:
-        TableChanged: it has been dropped, renamed, or altered so that it cannot be read.
+        TableAlteredError: it has been dropped, renamed, or altered so that it cannot be read.
         ConfigurationError: the role may not read it.
     """
     try:
@@ -129,8 +124,8 @@ def open_table(table: SelectedTable, *, binary: bool) -> Conversation[OpenedTabl
     return OpenedTable(message, catalog, _copy(table, message, binary=binary), rewritten)
 
 
-def _changed(table: SelectedTable, how: str, sqlstate: str | None = None) -> TableChanged:
-    return TableChanged(
+def _changed(table: SelectedTable, how: str, sqlstate: str | None = None) -> TableAlteredError:
+    return TableAlteredError(
         f"table {table} was {how} after the snapshot was taken, and before it was read: its rows "
         "cannot be had as they were. Open a new reader, which takes the snapshot anew",
         sqlstate=sqlstate,
@@ -198,7 +193,7 @@ def was_altered(table: SelectedTable, before: str) -> Conversation[None]:
         before: `shape_now` in the snapshot.
 
     Raises:
-        TableChanged: it was altered.
+        TableAlteredError: it was altered.
     """
     now = yield from shape_now(table)
     if now != before:

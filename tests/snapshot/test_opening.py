@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from pglogical_cdc.errors import SnapshotError
+from pglogical_cdc.errors import SnapshotError, TableAlteredError
 from pglogical_cdc.postgres import converse
 from pglogical_cdc.snapshot import (
     OpenedTable,
     SelectedTable,
-    TableChanged,
     begin_under,
     open_table,
     select_tables,
@@ -121,7 +120,7 @@ def test_why_a_table_has_other_files(
         return
     check = was_altered(tables.table("t"), opened.rewritten)
     if altered:
-        with pytest.raises(TableChanged, match="rewritten by ALTER TABLE"):
+        with pytest.raises(TableAlteredError, match="rewritten by ALTER TABLE"):
             converse(database.connect(), check)
     else:
         converse(database.connect(), check)
@@ -137,5 +136,5 @@ def test_a_partition_that_was_rewritten(database: Database) -> None:
     database.execute("ALTER TABLE p ALTER b TYPE bytea USING ''")
     opened = tables.open("p")
     assert opened.rewritten is not None
-    with pytest.raises(TableChanged):
+    with pytest.raises(TableAlteredError):
         converse(database.connect(), was_altered(tables.table("p"), opened.rewritten))
