@@ -13,7 +13,7 @@ from pglogical_cdc.errors import ConfigurationError, SnapshotError
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres.conversation import Conversation
 from pglogical_cdc.postgres.server import Server
-from pglogical_cdc.postgres.slots import describe_slot
+from pglogical_cdc.postgres.slots import Slot, describe_slot
 
 __all__ = ("ExportedSlot", "export_slot", "permanent_slot", "set_failover")
 
@@ -62,20 +62,20 @@ def export_slot(final_name: str, server: Server, *, temporary: bool) -> Conversa
             f"slot {name!r} cannot be created: {error.diag.message_primary} (while a snapshot is "
             "taken there is one more slot than later, see max_replication_slots)"
         ) from error
-    return ExportedSlot(made, LSN.parse(point), snapshot)
+    return ExportedSlot(str(made), LSN.parse(str(point)), str(snapshot))
 
 
 def permanent_slot(
-    temporary: str, name: str, server: Server, *, replaces: bool
+    slot: ExportedSlot, name: str, server: Server, *, replaces: bool
 ) -> Conversation[None]:
     """Copy the temporary slot to its permanent name; it may be in use meanwhile.
 
     Args:
-        temporary: name of the temporary slot, of another session.
+        slot: the temporary slot, of another session.
         name: of the slot to make.
         server: the server.
-        replaces: whether there may be a slot of that name. It stays as it is if it is good, and
-            makes room if it was invalidated.
+        replaces: whether there may be a slot of that name. If it is good it stays, and is moved to
+            where the snapshot was taken; if it was invalidated it makes room.
 
     Raises:
         SnapshotError: somebody else has made the slot, or the temporary one is gone.
@@ -83,6 +83,7 @@ def permanent_slot(
     if replaces:
         found = yield from describe_slot(name, server)
         if found is not None and not found.invalidated:
+            yield from _moved(found, slot.consistent_point)
             return
         if found is not None:
             yield sql.SQL("SELECT pg_catalog.pg_drop_replication_slot({})").format(
@@ -90,7 +91,7 @@ def permanent_slot(
             )
     try:
         yield sql.SQL("SELECT pg_catalog.pg_copy_logical_replication_slot({}, {}, false)").format(
-            sql.Literal(temporary), sql.Literal(name)
+            sql.Literal(slot.name), sql.Literal(name)
         )
     except psycopg.errors.DuplicateObject as error:
         raise SnapshotError(
@@ -98,14 +99,34 @@ def permanent_slot(
             sqlstate=error.sqlstate,
             slot=name,
         ) from error
-    except psycopg.errors.UndefinedObject as error:
+    except psycopg.errors.ConfigurationLimitExceeded as error:
+        raise ConfigurationError(
+            f"slot {name!r} cannot be made beside the temporary one: {error.diag.message_primary}; "
+            "increase max_replication_slots, or drop a slot that nobody needs"
+        ) from error
+    except (psycopg.errors.UndefinedObject, psycopg.errors.ObjectNotInPrerequisiteState) as error:
         raise SnapshotError(
-            f"the temporary slot {temporary!r} is gone, with the connection that held it, and so "
-            f"slot {name!r} cannot go on where the snapshot ends: open a new reader, which takes "
-            "the snapshot anew",
+            f"the temporary slot {slot.name!r} is gone, with its connection or by a limit of the "
+            "server (max_slot_wal_keep_size, idle_replication_slot_timeout), and so slot "
+            f"{name!r} cannot go on where the snapshot ends: open a new reader, which takes the "
+            "snapshot anew",
             sqlstate=error.sqlstate,
             slot=name,
         ) from error
+
+
+def _moved(slot: Slot, point: LSN) -> Conversation[None]:
+    """Have a slot go on from the point of the snapshot; what it still had is in there."""
+    if slot.confirmed_flush_lsn > point:
+        raise SnapshotError(
+            f"slot {slot.name!r} is at {slot.confirmed_flush_lsn}, and the snapshot was taken at "
+            f"{point}: somebody else has read on meanwhile",
+            slot=slot.name,
+        )
+    if slot.confirmed_flush_lsn < point:
+        yield sql.SQL("SELECT pg_catalog.pg_replication_slot_advance({}, {})").format(
+            sql.Literal(slot.name), sql.Literal(str(point))
+        )
 
 
 def set_failover(name: str) -> Conversation[None]:

@@ -129,6 +129,13 @@ def written_timeline() -> Conversation[int | None]:
     return None if name is None else int(name[:8], 16)
 
 
-def set_client_encoding(encoding: str) -> Conversation[None]:
-    """Set the encoding in which the server sends text from now on."""
-    yield sql.SQL("SET client_encoding TO {}").format(sql.Literal(encoding))
+def set_client_encoding(encoding: str, *, local: bool = False) -> Conversation[None]:
+    """Set the encoding in which the server sends text from now on.
+
+    Args:
+        encoding: its name.
+        local: whether only until the end of the transaction.
+    """
+    yield sql.SQL("SET {}client_encoding TO {}").format(
+        sql.SQL("LOCAL " if local else ""), sql.Literal(encoding)
+    )

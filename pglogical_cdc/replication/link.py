@@ -20,6 +20,7 @@ from pglogical_cdc.errors import (
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.offsets import Offset
 from pglogical_cdc.postgres import (
+    AnyConnection,
     Conninfo,
     ExportedSlot,
     Flavour,
@@ -30,6 +31,7 @@ from pglogical_cdc.postgres import (
     diagnose,
     exchange,
     permanent_slot,
+    set_client_encoding,
     set_failover,
     written_timeline,
 )
@@ -167,6 +169,7 @@ class Link:
             server=opened.server,
             publications=settings.publications,
             binary=settings.binary,
+            max_message_bytes=settings.max_message_bytes,
             flavour=self._flavour,
             describe=session.describe_table,
             ask=self.beside.ask,
@@ -198,6 +201,9 @@ class Link:
             await self.connect()
             return
         settings = evolve(self._settings, slot=snapshot.slot.name)
+        if opened.server.client_encoding != "UTF8":
+            encoding = set_client_encoding(opened.server.client_encoding)
+            await exchange(snapshot.replication, encoding, self._flavour, self._patience)
         stream = Stream(snapshot.replication, opened.server, session, settings, self._flavour)
         try:
             await stream.start(LSN(session.progress.delivered_end), self._patience)
@@ -222,18 +228,22 @@ class Link:
         opened = self._opened
         assert opened is not None
         replaces = opened.slot is not None
-        await self.beside.ask(
-            lambda: permanent_slot(
-                snapshot.slot.name, settings.slot, opened.server, replaces=replaces
+        connection: AnyConnection | None = None
+        try:
+            if settings.failover:
+                # Before the slot is made, so that it is not left without for want of a connection.
+                connection = await connect(self._given, self._flavour, self._patience)
+            await self.beside.ask(
+                lambda: permanent_slot(
+                    snapshot.slot, settings.slot, opened.server, replaces=replaces
+                )
             )
-        )
-        if settings.failover:
-            connection = await connect(self._given, self._flavour, self._patience)
-            try:
+            if connection is not None:
                 await exchange(
                     connection, set_failover(settings.slot), self._flavour, self._patience
                 )
-            finally:
+        finally:
+            if connection is not None:
                 connection.pgconn.finish()
         self.snapshot = None
         session.stored = self._nothing_stored
@@ -262,6 +272,13 @@ class Link:
         session = self.session
         assert session is not None
         if self.snapshot is not None:
+            if self.snapshot.is_complete and self.stream is None and error.retryable:
+                # The slot is still there, on a connection of its own.
+                pause = self._retries.delay(error)
+                if pause is not None:
+                    self.retry_at = time.monotonic() + pause
+                    self.tell("retrying", error, attempt=self._retries.failures, delay=pause)
+                    return
             if isinstance(error, ConnectionLostError) and self.stream is not None:
                 raise ConnectionLostError(
                     f"{error}. The slot was bound to it until the rows of the snapshot are "

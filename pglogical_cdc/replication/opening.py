@@ -14,6 +14,7 @@ from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import (
     CdcError,
     SlotGapError,
+    SlotInUseError,
     SlotNotFoundError,
     SystemMismatchError,
     TimelineDivergedError,
@@ -218,10 +219,12 @@ async def _export(
         await exchange(
             connection, usable_slot(name, server, failover=settings.failover), flavour, patience
         )
+        if there.active_pid is not None:
+            raise SlotInUseError(
+                f"slot {name!r} is in use by process {there.active_pid}: stop the other consumer",
+                slot=name,
+            )
     await beside.read_catalog(settings.publications)
-    if server.client_encoding != "UTF8":
-        encoding = set_client_encoding(server.client_encoding)
-        await exchange(connection, encoding, flavour, patience)
     # Without patience: it waits for transactions, be they as long as they like.
     made = export_slot(name, server, temporary=settings.temporary)
     return Opened(connection, server, there, None, await exchange(connection, made, flavour))

@@ -348,7 +348,8 @@ class Session:
     def acknowledge(self, change: Change) -> None:
         """Note that a change, and everything before it, is dealt with."""
         if isinstance(change, SnapshotRead):
-            self.snapshot_acknowledged = max(self.snapshot_acknowledged, change.number)
+            number = min(change.number, self.snapshot_delivered)
+            self.snapshot_acknowledged = max(self.snapshot_acknowledged, number)
             return
         self.snapshot_acknowledged = self.snapshot_delivered
         transaction = change.transaction

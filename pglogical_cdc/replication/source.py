@@ -6,6 +6,7 @@ them, the asynchronous one awaits them.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from pglogical_cdc.snapshot import InitialSnapshot
 
 __all__ = ("Source",)
+
+_log = logging.getLogger(__name__)
 
 _LONGEST_WAIT: Final = 1.0
 """Seconds."""
@@ -166,14 +169,19 @@ class Source:
         try:
             if (
                 snapshot.is_complete
-                and not (self._error or self._interrupted)
+                and not (self._error or self._interrupted or snapshot.rows)
                 and not (self.hand.step < len(self.hand.run) and self.link.connects == 0)
                 and session.is_snapshot_acknowledged
+                and not self.settings.temporary
                 and self.settings.snapshot != "initial_only"
             ):
                 await self.link.make_permanent()
-        except Stopped:
-            pass  # the snapshot comes again
+        except (CdcError, Stopped) as error:
+            _log.warning(
+                "slot %r could not be made, so its snapshot comes again: %s",
+                self.settings.slot,
+                error if isinstance(error, CdcError) else "the reader was stopped",
+            )
         finally:
             self.link.drop_snapshot(snapshot)
 
@@ -329,7 +337,7 @@ class Source:
                 if at_commit:
                     return None
             stream = self.link.stream
-            if self._interrupted or (stream is not None and stream.is_half_read):
+            if self._is_half_done(stream):
                 self._go_on_after_interrupt()
             await self._give_way()
             self._interrupted = True
@@ -345,6 +353,15 @@ class Source:
             self._reading = False
         self._interrupted = False
         return change
+
+    def _is_half_done(self, stream: Stream | None) -> bool:
+        """Tell whether a signal or a cancellation may have come in the middle of something."""
+        snapshot = self.link.snapshot
+        return (
+            self._interrupted
+            or (stream is not None and stream.is_half_read)
+            or (snapshot is not None and snapshot.is_half_read)
+        )
 
     def _go_on_after_interrupt(self) -> None:
         """A signal came while something was half done: have it all come again."""
@@ -390,13 +407,15 @@ class Source:
                         await ending.begin(self.link.beside)
                     elif stream is None and self._has_changes:
                         return self._give()
-                    elif not snapshot.is_complete:
+                    elif not snapshot.is_complete or snapshot.rows:
                         if not await self._read_snapshot(snapshot, deadline):
                             return None
                     elif self.settings.snapshot == "initial_only":
                         self.ended = True
                     elif not session.is_snapshot_acknowledged and _has_passed(deadline):
                         return None  # it may be acknowledged now
+                    elif not await self._rest(deadline):
+                        return None
                     else:
                         self._withdraw(session)
                         await self.link.end_snapshot()
@@ -442,6 +461,14 @@ class Source:
             CdcError: the attempt failed.
             Stopped: the flavour was stopped.
         """
+        if not await self._rest(deadline):
+            return False
+        self._withdraw(session)
+        await self.link.connect()
+        return True
+
+    async def _rest(self, deadline: float | None) -> bool:
+        """Wait for the time of the next attempt; False if the deadline or `stop` comes first."""
         while (rest := self.link.retry_at - time.monotonic()) > 0:
             if deadline is not None:
                 left = deadline - time.monotonic()
@@ -453,8 +480,6 @@ class Source:
             self._interrupted = True
             if self.ended:
                 return False
-        self._withdraw(session)
-        await self.link.connect()
         return True
 
     def _withdraw(self, session: Session) -> None:
@@ -465,18 +490,21 @@ class Source:
 
     async def _read_snapshot(self, snapshot: InitialSnapshot, deadline: float | None) -> bool:
         """Read what is here of the snapshot, or wait for it; False when the deadline has passed."""
-        rows = await snapshot.read()
-        if rows:
-            self.hand.offer(rows)
-        elif not snapshot.is_complete:
-            if _has_passed(deadline):
-                return False
-            # As in `_receive`.
+        if not snapshot.rows:
+            # As in `_receive`; what it may lose, it says itself.
             self._interrupted = False
-            left = _LONGEST_WAIT if deadline is None else deadline - time.monotonic()
-            await snapshot.wait(min(left, _LONGEST_WAIT))
+            await snapshot.read()
+            if not (snapshot.rows or snapshot.is_complete):
+                if _has_passed(deadline):
+                    self._interrupted = True
+                    return False
+                left = _LONGEST_WAIT if deadline is None else deadline - time.monotonic()
+                await snapshot.wait(min(left, _LONGEST_WAIT))
+                self._turn_ends = time.monotonic() + _TURN
             self._interrupted = True
-            self._turn_ends = time.monotonic() + _TURN
+        if snapshot.rows:
+            self.hand.offer(snapshot.rows[:_TURN_CHANGES])
+            del snapshot.rows[:_TURN_CHANGES]
         return True
 
     async def _describe(self, session: Session) -> None:

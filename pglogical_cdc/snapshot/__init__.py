@@ -5,9 +5,9 @@ from pglogical_cdc.snapshot.marks import Make, Marks
 from pglogical_cdc.snapshot.opening import (
     OpenedTable,
     begin_under,
+    check_unaltered,
+    definition,
     open_table,
-    shape_now,
-    was_altered,
 )
 from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
 from pglogical_cdc.snapshot.stats import SnapshotStats
@@ -20,8 +20,8 @@ __all__ = (
     "SelectedTable",
     "SnapshotStats",
     "begin_under",
+    "check_unaltered",
+    "definition",
     "open_table",
     "select_tables",
-    "shape_now",
-    "was_altered",
 )

@@ -14,7 +14,13 @@ from typing import Final, Protocol, TypeVar
 import psycopg
 from psycopg import sql
 
-from pglogical_cdc.errors import CdcError, ConnectionLostError, SnapshotError, SourceError
+from pglogical_cdc.errors import (
+    CdcError,
+    ConnectionLostError,
+    MessageTooLargeError,
+    SnapshotError,
+    SourceError,
+)
 from pglogical_cdc.events import (
     Relation,
     Row,
@@ -38,13 +44,22 @@ from pglogical_cdc.postgres import (
 )
 from pglogical_cdc.protocol import CopyRowParser, RelationMessage, TupleData
 from pglogical_cdc.snapshot.marks import Marks
-from pglogical_cdc.snapshot.opening import OpenedTable, begin_under, open_table, was_altered
+from pglogical_cdc.snapshot.opening import (
+    OpenedTable,
+    begin_under,
+    check_unaltered,
+    definition,
+    open_table,
+)
 from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
 from pglogical_cdc.snapshot.stats import SnapshotStats
 
 __all__ = ("Ask", "InitialSnapshot")
 
 T = TypeVar("T")
+
+_LOCKED_PAUSE: Final = 0.1
+"""Seconds until a table that somebody has locked is tried again."""
 
 _KEEPALIVE: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
 """The connection that holds the snapshot is silent until all is read, and a firewall on the way
@@ -69,6 +84,7 @@ class InitialSnapshot:
         server: the server.
         publications: whose tables are read.
         binary: whether rows come in binary.
+        max_message_bytes: bigger rows are an error.
         flavour: how to wait.
         describe: from what the stream would say of a table, and its catalog, to its version.
         ask: asks the server outside the snapshot.
@@ -83,14 +99,19 @@ class InitialSnapshot:
         server: Server,
         publications: Sequence[str],
         binary: bool,
+        max_message_bytes: int,
         flavour: Flavour,
         describe: Callable[[RelationMessage, TableCatalog | None], Relation],
         ask: Ask,
     ) -> None:
         self.slot = slot
         self.replication = replication
+        self.rows: list[SnapshotRead] = []
+        """The rows that were read; to be taken away from the left."""
         self.is_complete = False
-        """Whether all rows were returned."""
+        """Whether all rows were read."""
+        self.is_half_read = False
+        """Whether `read` was left in the middle by an exception, which may have lost rows."""
         self._given = Parameters({**_KEEPALIVE, **given})
         self._server = server
         self._publications = publications
@@ -109,6 +130,9 @@ class InitialSnapshot:
         self._began = time.monotonic()
         self._ended: float | None = None
         self._copy: CopyOut | None = None
+        self._is_locked = False
+        """Whether somebody has locked the table that is next."""
+        self._max_message_bytes = max_message_bytes
         self._marks = Marks(self._change)
         self._made = 0
 
@@ -128,13 +152,10 @@ class InitialSnapshot:
             self._tables = await self._exchange(
                 holder, select_tables(self._publications, self._server.version)
             )
-            worker = self._worker = await self._connect()
-            await self._exchange(worker, _settings())
-            if self._server.client_encoding != "UTF8":  # which the session has anyway
-                await self._exchange(worker, set_client_encoding(self._server.client_encoding))
             for table in self._tables:
-                await self._open(table)
-                await self._exchange(worker, _end())
+                while await self._open(table) is None:
+                    pass
+                await self._end()
         except psycopg.Error as error:
             raise self._failure(error) from None
 
@@ -142,63 +163,113 @@ class InitialSnapshot:
         return await connect_beside(self._given, self.replication, self._flavour)
 
     async def _exchange(self, connection: AnyConnection, conversation: Conversation[T]) -> T:
-        # Without patience: a table that somebody alters is waited for.
+        # Without patience: a big table may take long to begin with.
         return await exchange(connection, conversation, self._flavour)
 
-    async def _open(self, table: SelectedTable) -> OpenedTable:
-        worker = self._worker
-        assert worker is not None
+    async def _open(self, table: SelectedTable) -> OpenedTable | None:
+        """Open a table in a transaction of its own; None if somebody has locked it."""
         # The slot is gone with its connection, and the rest of the rows would be read for nothing.
         self.replication.pgconn.consume_input()
-        await self._exchange(worker, begin_under(self._snapshot))
-        opened = await self._exchange(worker, open_table(table, binary=self._binary))
-        if (rewritten := opened.rewritten) is not None:
-            await self._ask(lambda: was_altered(table, rewritten))
+        worker = self._worker
+        try:
+            if worker is None:
+                worker = await self._connect()
+                await self._exchange(worker, _settings())
+                self._worker = worker
+            await self._exchange(worker, begin_under(self._snapshot))
+            try:
+                opened = await self._exchange(worker, open_table(table, binary=self._binary))
+            except psycopg.errors.LockNotAvailable:
+                await self._end()
+                return None
+            now = await self._ask(lambda: definition(table))
+        except BaseException:
+            # Whatever it was in the middle of: nothing has been read, and it can be done again.
+            self._worker = None
+            if worker is not None:
+                worker.pgconn.finish()
+            raise
+        check_unaltered(table, opened.definition, now)
         return opened
+
+    async def _end(self) -> None:
+        assert self._worker is not None
+        await self._exchange(self._worker, _commit())
 
     # -- reading
 
-    async def read(self) -> list[SnapshotRead]:
-        """Return the rows that are here; none if there are none yet, see `wait` and `is_complete`.
+    async def read(self) -> None:
+        """Add the rows that are here to `rows`; see `wait` and `is_complete` if there are none.
 
         Raises:
             SnapshotError: a table was altered before it was read, or cannot be read.
+            MessageTooLargeError: a row is bigger than the limit.
             ConnectionLostError: a connection of the snapshot is lost.
             Stopped: the flavour was stopped.
         """
         try:
-            return await self._read()
+            if self._copy is None and not await self._begin():
+                return
+            assert self._copy is not None
+            self.replication.pgconn.consume_input()
+            self.is_half_read = True
+            self._take(self._copy.read())
+            self.is_half_read = False
+            if self._copy.ended:
+                await self._end()
+                self._copy = None
+                self._tables_read += 1
+                self._rows_before = self._rows
         except psycopg.Error as error:
             raise self._failure(error) from None
 
-    async def _read(self) -> list[SnapshotRead]:
-        if self._copy is None:
-            if self._tables_read == len(self._tables):
-                self.is_complete, self._ended = True, time.monotonic()
-                self.close()
-                return self._marks.end()
-            opened = await self._open(self._tables[self._tables_read])
-            self._relation = self._describe(opened.message, opened.catalog)
-            self._parser = CopyRowParser(len(opened.message.columns), binary=self._binary)
-            assert self._worker is not None
-            self._copy = await CopyOut.start(self._worker, opened.copy, self._flavour)
-        messages = self._copy.read()
-        if self._copy.ended:
-            self._copy = None
-            assert self._worker is not None
-            await self._exchange(self._worker, _end())
-            self._tables_read += 1
-            self._rows_before = self._rows
-            return []
+    async def _begin(self) -> bool:
+        """Begin with the next table; False if there is none, or somebody has locked it."""
+        if self._tables_read == len(self._tables):
+            self.rows += self._marks.end()
+            self.is_complete, self._ended = True, time.monotonic()
+            self.close()
+            return False
+        opened = await self._open(self._tables[self._tables_read])
+        self._is_locked = opened is None
+        if opened is None:
+            return False
+        assert self._worker is not None
+        try:
+            if self._server.client_encoding != "UTF8":
+                # For the rows alone: names are asked for, and said, in UTF-8.
+                encoding = set_client_encoding(self._server.client_encoding, local=True)
+                await self._exchange(self._worker, encoding)
+            copy = await CopyOut.start(self._worker, opened.copy, self._flavour)
+        except BaseException:
+            self._worker.pgconn.finish()
+            self._worker = None
+            raise
+        self._relation = self._describe(opened.message, opened.catalog)
+        self._parser = CopyRowParser(len(opened.message.columns), binary=self._binary)
+        self._copy = copy
+        return True
+
+    def _take(self, messages: list[bytes]) -> None:
+        size = max(map(len, messages), default=0)
+        if size > self._max_message_bytes:
+            raise MessageTooLargeError(
+                "CopyData",
+                0,
+                expected=f"at most {self._max_message_bytes} bytes (max_message_bytes)",
+                found=f"{size} bytes",
+            )
         rows = [row for row in map(self._parser.parse, messages) if row is not None]
         self._rows += len(rows)
         self._bytes += sum(map(len, messages))
-        return self._marks.rows(self._relation, rows)
+        self.rows += self._marks.rows(self._relation, rows)
 
     async def wait(self, seconds: float) -> None:
         """Wait until rows are here."""
         if self._copy is not None:
             await self._flavour.wait(self._copy.socket, seconds)
+        elif self._is_locked:
+            await self._flavour.rest(min(seconds, _LOCKED_PAUSE))
 
     def _change(self, relation: Relation, row: TupleData, marker: SnapshotMarker) -> SnapshotRead:
         self._made += 1
@@ -274,5 +345,5 @@ def _settings() -> Conversation[None]:
     yield sql.SQL("SET synchronize_seqscans = off")
 
 
-def _end() -> Conversation[None]:
+def _commit() -> Conversation[None]:
     yield sql.SQL("COMMIT")

@@ -22,9 +22,9 @@ from pglogical_cdc.snapshot.selection import SelectedTable
 __all__ = (
     "OpenedTable",
     "begin_under",
+    "check_unaltered",
+    "definition",
     "open_table",
-    "shape_now",
-    "was_altered",
 )
 
 _Identity: TypeAlias = Literal["d", "n", "f", "i"]
@@ -39,8 +39,8 @@ class OpenedTable:
     catalog: TableCatalog | None
     copy: sql.Composed
     """The command."""
-    rewritten: str | None
-    """If the table has other files than in the snapshot: its shape there, see `was_altered`."""
+    definition: str
+    """Of the table in the snapshot, for `check_unaltered`."""
 
 
 def begin_under(snapshot_name: str) -> Conversation[None]:
@@ -65,29 +65,39 @@ SELECT pg_catalog.json_build_array(
   ARRAY(
     SELECT a.attname::pg_catalog.text
     FROM pg_catalog.pg_index i
-    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid
     WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate AND i.indisunique
       AND i.indpred IS NULL
       AND a.attnum = ANY (i.indkey[0 : i.indnkeyatts - 1])
       AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END
   ),
-  EXISTS (
-    SELECT FROM pg_catalog.pg_class f
-    WHERE f.relkind = 'r'
-      AND (f.oid = c.oid OR f.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid)))
-      AND f.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(f.oid)
-  )
+  pg_catalog.row_security_active(c.oid)
 )::pg_catalog.text
 FROM pg_catalog.pg_class c WHERE c.oid = {}"""
 
-_SHAPE: Final = """\
-SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
-  c.oid::pg_catalog.int8, c.relpersistence, c.relam::pg_catalog.int8,
-  ARRAY(SELECT a.attnum::pg_catalog.text || ':' || a.xmin::pg_catalog.text
-    FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 ORDER BY a.attnum)
-) ORDER BY c.oid)::pg_catalog.text
-FROM pg_catalog.pg_class c
-WHERE c.oid = {oid} OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree({oid}))"""
+# reltoastrelid stays the same in TRUNCATE, CLUSTER and VACUUM FULL, and not in ALTER TABLE.
+_DEFINITION: Final = """\
+SELECT pg_catalog.json_build_array(
+  n.nspname, c.relname,
+  (SELECT pg_catalog.json_object_agg(a.attname, a.attnum) FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+  (SELECT pg_catalog.json_object_agg(f.oid, pg_catalog.json_build_array(
+      f.relfilenode::pg_catalog.int8,
+      f.relpersistence, f.relam::pg_catalog.int8, f.reltoastrelid::pg_catalog.int8,
+      ARRAY(SELECT a.attnum::pg_catalog.text || ':' || a.xmin::pg_catalog.text
+        FROM pg_catalog.pg_attribute a WHERE a.attrelid = f.oid AND a.attnum > 0
+        ORDER BY a.attnum)))
+    FROM pg_catalog.pg_class f
+    WHERE f.oid = c.oid OR f.oid IN (
+      WITH RECURSIVE tree(oid) AS (
+        SELECT c.oid UNION ALL
+        SELECT i.inhrelid FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.oid
+      )
+      SELECT oid FROM tree WHERE c.relkind = 'p'
+    ))
+)::pg_catalog.text
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = {}"""
 
 
 def open_table(table: SelectedTable, *, binary: bool) -> Conversation[OpenedTable]:
@@ -98,9 +108,12 @@ def open_table(table: SelectedTable, *, binary: bool) -> Conversation[OpenedTabl
         binary: whether its rows are to come in binary.
 
     Raises:
+        psycopg.errors.LockNotAvailable: somebody has locked it, and has not let go for half a
+            second.
         TableAlteredError: it has been dropped, renamed, or altered so that it cannot be read.
-        ConfigurationError: the role may not read it.
+        ConfigurationError: the role may not read it, or not all of its rows.
     """
+    yield sql.SQL("SET LOCAL lock_timeout = '500ms'")
     try:
         yield sql.SQL("LOCK TABLE {}{} IN ACCESS SHARE MODE").format(
             sql.SQL("" if table.is_partitioned else "ONLY "), table.quoted
@@ -112,19 +125,32 @@ def open_table(table: SelectedTable, *, binary: bool) -> Conversation[OpenedTabl
             "schema (SQLSTATE 42501)"
         ) from error
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-        raise _changed(table, "dropped or renamed", error.sqlstate) from error
+        raise _altered(table, "dropped or renamed", error.sqlstate) from error
     oid = sql.Literal(table.oid)
     rows = yield sql.SQL(_IDENTITY).format(oid)
     catalog = yield from one_table(table.oid)
     if catalog is None or not rows:
-        raise _changed(table, "dropped or renamed")
-    identity, key, has_other_files = json.loads(rows[0][0])
+        raise _altered(table, "dropped or renamed")
+    identity, key, hides_rows = json.loads(rows[0][0])
+    if hides_rows:
+        raise ConfigurationError(
+            f"row-level security would hide rows of {table} from the snapshot: let a role read "
+            "that owns the table or has BYPASSRLS"
+        )
     message = _message(table, catalog, identity, key)
-    rewritten = (yield from shape_now(table)) if has_other_files else None
-    return OpenedTable(message, catalog, _copy(table, message, binary=binary), rewritten)
+    is_generated = {column.name: bool(column.generated) for column in catalog.columns}
+    # COPY of a table itself refuses generated columns.
+    in_query = (
+        table.row_filter is not None
+        or table.is_partitioned
+        or not message.columns
+        or any(is_generated[column.name] for column in message.columns)
+    )
+    copy = _copy(table, message, in_query=in_query, binary=binary)
+    return OpenedTable(message, catalog, copy, (yield from definition(table)))
 
 
-def _changed(table: SelectedTable, how: str, sqlstate: str | None = None) -> TableAlteredError:
+def _altered(table: SelectedTable, how: str, sqlstate: str | None = None) -> TableAlteredError:
     return TableAlteredError(
         f"table {table} was {how} after the snapshot was taken, and before it was read: its rows "
         "cannot be had as they were. Open a new reader, which takes the snapshot anew",
@@ -137,7 +163,7 @@ def _message(
 ) -> RelationMessage:
     columns = [column for column in catalog.columns if column.name in table.columns]
     if len(columns) < len(table.columns):
-        raise _changed(table, "altered")
+        raise _altered(table, "altered")
     return RelationMessage(
         relation_id=table.oid,
         namespace=table.schema,
@@ -155,10 +181,12 @@ def _message(
     )
 
 
-def _copy(table: SelectedTable, message: RelationMessage, *, binary: bool) -> sql.Composed:
+def _copy(
+    table: SelectedTable, message: RelationMessage, *, in_query: bool, binary: bool
+) -> sql.Composed:
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in message.columns)
     what: sql.Composable
-    if table.row_filter is None and not table.is_partitioned and message.columns:
+    if not in_query:
         what = sql.SQL("{} ({})").format(table.quoted, columns)
     else:
         what = sql.SQL("(SELECT {} FROM {}{}{})").format(
@@ -172,29 +200,42 @@ def _copy(table: SelectedTable, message: RelationMessage, *, binary: bool) -> sq
     return sql.SQL("COPY {} TO STDOUT{}").format(what, form)
 
 
-def shape_now(table: SelectedTable) -> Conversation[str]:
-    """Return a text that is another one after the table, or a partition of it, was altered.
-
-    TRUNCATE, CLUSTER and VACUUM FULL give a table new files as well, and leave this as it is.
-    """
-    ((found,),) = yield sql.SQL(_SHAPE).format(oid=sql.Literal(table.oid))
-    return str(found)
+def definition(table: SelectedTable) -> Conversation[str]:
+    """Return what the catalog says of a table by its OID, as text for `check_unaltered`."""
+    rows = yield sql.SQL(_DEFINITION).format(sql.Literal(table.oid))
+    return rows[0][0] if rows else ""
 
 
-def was_altered(table: SelectedTable, before: str) -> Conversation[None]:
-    """Check, outside the snapshot, why a table has other files than in the snapshot.
+def check_unaltered(table: SelectedTable, then: str, now: str) -> None:
+    """Check that a table, which is locked, can be read as the snapshot has it.
 
-    After ALTER TABLE has rewritten it, it looks empty to older snapshots (PostgreSQL manual,
-    "Caveats" of concurrency control). After TRUNCATE it does so too, which is right: the stream
-    has the TRUNCATE.
+    The server reads it by its present name, with its present columns and files. After ALTER TABLE
+    has written it anew it looks empty to older snapshots (PostgreSQL manual, "Caveats" of
+    concurrency control). After TRUNCATE it does so too, which is right: the stream has the
+    TRUNCATE.
 
     Args:
-        table: the table, which is locked.
-        before: `shape_now` in the snapshot.
+        table: the table.
+        then: `definition` in the snapshot.
+        now: `definition` outside of it, with the lock.
 
     Raises:
-        TableAlteredError: it was altered.
+        TableAlteredError: it cannot.
     """
-    now = yield from shape_now(table)
-    if now != before:
-        raise _changed(table, "rewritten by ALTER TABLE")
+    if then == now:
+        return
+    if not then or not now:
+        raise _altered(table, "dropped")
+    *old_name, old_columns, old_files = json.loads(then)
+    *new_name, new_columns, new_files = json.loads(now)
+    if new_name != old_name:
+        raise _altered(table, "renamed")
+    for column in table.columns:
+        if old_columns[column] != (new_columns or {}).get(column):
+            raise _altered(table, "altered")
+    for oid, (old_file, *old_shape) in old_files.items():
+        if oid not in new_files:
+            raise _altered(table, "robbed of a partition")
+        new_file, *new_shape = new_files[oid]
+        if new_file != old_file and new_shape != old_shape:
+            raise _altered(table, "written anew by ALTER TABLE")

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from attrs import evolve
 
 from pglogical_cdc.errors import ConfigurationError, SnapshotError
+from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres import (
     ExportedSlot,
     Server,
@@ -58,7 +60,7 @@ def test_a_long_name_leaves_room(database: Database) -> None:
 def test_it_becomes_permanent_while_it_is_there(database: Database, slot_name: str) -> None:
     with connect(parameters(database.dsn)) as connection:
         server, slot = _exported(connection, slot_name)
-        converse(database.connect(), permanent_slot(slot.name, slot_name, server, replaces=False))
+        converse(database.connect(), permanent_slot(slot, slot_name, server, replaces=False))
     with connect(parameters(database.dsn)) as connection:
         made = converse(connection, describe_slot(slot_name, server))
         assert made is not None
@@ -67,19 +69,23 @@ def test_it_becomes_permanent_while_it_is_there(database: Database, slot_name: s
         _, other = _exported(connection, slot_name)
         ordinary = database.connect()
         with pytest.raises(SnapshotError, match="made by somebody else"):
-            converse(ordinary, permanent_slot(other.name, slot_name, server, replaces=False))
-        # One that is good stays as it is.
-        converse(ordinary, permanent_slot(other.name, slot_name, server, replaces=True))
+            converse(ordinary, permanent_slot(other, slot_name, server, replaces=False))
+        # One that is good stays, and moves to where the snapshot was taken.
+        converse(ordinary, permanent_slot(other, slot_name, server, replaces=True))
         again = converse(connection, describe_slot(slot_name, server))
         assert again is not None
-        assert again.confirmed_flush_lsn == made.confirmed_flush_lsn
+        assert again.confirmed_flush_lsn == other.consistent_point > made.confirmed_flush_lsn
+        early = evolve(other, consistent_point=made.confirmed_flush_lsn)
+        with pytest.raises(SnapshotError, match="somebody else has read on"):
+            converse(ordinary, permanent_slot(early, slot_name, server, replaces=True))
 
 
 def test_one_that_is_gone_cannot_be_made_permanent(database: Database, slot_name: str) -> None:
     with connect(parameters(database.dsn)) as connection:
         server = converse(connection, identify())
+    gone = ExportedSlot("gone", LSN(1), "")
     with pytest.raises(SnapshotError, match="is gone") as caught:
-        converse(database.connect(), permanent_slot("gone", slot_name, server, replaces=True))
+        converse(database.connect(), permanent_slot(gone, slot_name, server, replaces=True))
     assert caught.value.slot == slot_name
 
 
@@ -95,7 +101,7 @@ def test_a_temporary_one_has_its_name(database: Database, slot_name: str) -> Non
 def test_failover(database: Database, slot_name: str) -> None:
     with connect(parameters(database.dsn)) as connection:
         server, slot = _exported(connection, slot_name)
-        converse(database.connect(), permanent_slot(slot.name, slot_name, server, replaces=False))
+        converse(database.connect(), permanent_slot(slot, slot_name, server, replaces=False))
         converse(connection, set_failover(slot_name))
         made = converse(connection, describe_slot(slot_name, server))
         assert made is not None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -14,16 +16,18 @@ from pglogical_cdc import (
     ConfigurationError,
     ConnectionLostError,
     DebeziumFormatter,
+    MessageTooLargeError,
     Pipeline,
     Position,
     Record,
     ReplicationReader,
+    SlotInUseError,
     SlotNotFoundError,
     SnapshotError,
     SnapshotRead,
 )
 from tests.postgres.type_tables import fill_type_tables, make_type_tables
-from tests.reading import confirmed, keys, read, reader, wait_until
+from tests.reading import confirmed, keys, make_slot, read, reader, wait_until
 from tests.replication.stores import MemoryOffsets
 
 if TYPE_CHECKING:
@@ -154,6 +158,25 @@ def test_column_lists_and_row_filters_hold(database: Database, slot_name: str) -
         (row,) = made
     assert row.after is not None
     assert dict(row.after) == {"id": 1, "v": "a{}"}
+
+
+@pytest.mark.pg(18)
+@pytest.mark.parametrize("published", ["t (id, g)", "t WITH (publish_generated_columns = stored)"])
+def test_generated_columns_that_are_published(
+    database: Database, slot_name: str, published: str
+) -> None:
+    database.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, g int GENERATED ALWAYS AS (id * 2) STORED);"
+        f"INSERT INTO t VALUES (1); CREATE PUBLICATION pub FOR TABLE {published}"
+    )
+    with _begin(database, slot_name, until="now") as made:
+        (row,) = made
+    database.execute("INSERT INTO t VALUES (2)")
+    (streamed,) = read(database, slot_name)
+    assert row.after is not None
+    assert streamed.after is not None
+    assert dict(row.after) == {"id": 1, "g": 2}
+    assert row.after.relation.has_shape_of(streamed.after.relation)
 
 
 def test_tables_without_rows_and_without_columns(database: Database, slot_name: str) -> None:
@@ -444,6 +467,150 @@ def test_the_store_has_the_point_of_the_snapshot(database: Database, slot_name: 
 # -- what can go wrong
 
 
+def test_a_slot_that_stays_goes_on_from_the_snapshot(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+    database.execute("INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    database.execute("UPDATE t SET v = 'c'; DELETE FROM t WHERE id = 2")
+    with _begin(database, slot_name, snapshot="always") as made:
+        changes = iter(made)
+        row = next(changes)
+        assert keys([row]) == [1]
+        made.ack(row)
+    # What is older than the rows must not come after them.
+    assert read(database, slot_name) == []
+
+
+def test_a_slot_that_somebody_reads(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name)
+    with reader(database, slot_name):
+        other = _begin(database, slot_name, snapshot="always", reconnect=None)
+        with pytest.raises(SlotInUseError):
+            other.open()
+    assert _only(database, slot_name)
+
+
+def test_closing_a_temporary_one_after_the_last_row(database: Database, slot_name: str) -> None:
+    _make(database)
+    with _begin(database, slot_name, temporary=True, ack="manual") as made:
+        changes = iter(made)
+        for _ in range(3):
+            row = next(changes)
+        made.ack(row)
+    assert _only(database)
+
+
+def test_no_slot_is_left_for_the_permanent_name(database: Database, slot_name: str) -> None:
+    _make(database)
+    ((free,),) = database.execute(
+        "SELECT current_setting('max_replication_slots')::int - count(*) FROM pg_replication_slots"
+    )
+    with _begin(database, slot_name) as made:
+        changes = iter(made)
+        for _ in range(3):
+            next(changes)
+        for number in range(free - 1):
+            database.execute(
+                "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')",
+                [f"{slot_name}_{number}"],
+            )
+        with pytest.raises(ConfigurationError, match="max_replication_slots"):
+            next(changes)
+
+
+def test_rows_of_an_earlier_reader_acknowledge_no_more_than_was_given(
+    database: Database, slot_name: str
+) -> None:
+    _make(database)
+    with _begin(database, slot_name, ack="manual") as made:
+        changes = iter(made)
+        earlier = [next(changes) for _ in range(3)]
+    with _begin(database, slot_name, ack="manual") as made:
+        changes = iter(made)
+        next(changes)
+        made.ack(earlier[2])
+        next(changes)
+        next(changes)
+    assert _only(database)
+
+
+def test_a_cancelled_wait_does_no_harm(database: Database, slot_name: str) -> None:
+    _make(database)
+    database.execute("CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1)")
+
+    async def go() -> list[object]:
+        async with AsyncReplicationReader(
+            database.dsn,
+            slot=slot_name,
+            publications="pub",
+            create=True,
+            snapshot="initial",
+            until="now",
+        ) as made:
+            changes = aiter(made)
+            found: list[Change] = []
+            with database.connect() as other:
+                other.execute("BEGIN; LOCK TABLE u")
+                for _ in range(40):
+                    with contextlib.suppress(asyncio.TimeoutError):
+                        found.append(await asyncio.wait_for(anext(changes), 0.03))
+                assert keys(found) == [1, 2]  # the last of a table waits for the next one
+            found += [change async for change in changes]
+            return keys(found)
+
+    assert asyncio.run(go()) == [1, 2, 3, 1]
+
+
+def test_nobody_waits_long_for_a_table_that_is_locked(database: Database, slot_name: str) -> None:
+    _make(database)
+    database.execute("CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1)")
+    with _begin(database, slot_name) as made, database.connect() as other:
+        first = made.poll(1)
+        other.execute("BEGIN; LOCK TABLE u")
+        began = time.monotonic()
+        found = [made.poll(0) for _ in range(5)]
+        assert time.monotonic() - began < 5
+        assert keys([change for change in [first, *found] if change is not None]) == [1, 2]
+
+
+def test_a_row_over_the_limit(database: Database, slot_name: str) -> None:
+    _make(database)
+    database.execute("INSERT INTO t VALUES (9, repeat('secret', 1000))")
+    with (
+        _begin(database, slot_name, max_message_bytes=5000) as made,
+        pytest.raises(MessageTooLargeError, match="at most 5000 bytes") as caught,
+    ):
+        list(made)
+    assert "secret" not in str(caught.value)
+    assert _only(database)
+
+
+def test_a_database_in_sql_ascii(database: Database, slot_name: str) -> None:
+    name = f"{database.name}_ascii"
+    database.execute(
+        f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+        " TEMPLATE template0"
+    )
+    try:
+        dsn = database.server.dsn(name)
+        with psycopg.connect(dsn, autocommit=True, client_encoding="UTF8") as connection:
+            connection.execute('CREATE TABLE "tä" (id int PRIMARY KEY, v text)')
+            connection.execute(r"""INSERT INTO "tä" VALUES (1, E'\xe4'), (2, 'ä')""")
+            connection.execute("CREATE PUBLICATION pub FOR ALL TABLES")
+        with ReplicationReader(
+            dsn, slot=slot_name, publications="pub", create=True, snapshot="initial", ack="manual"
+        ) as made:
+            changes = iter(made)
+            rows = [next(changes), next(changes)]
+            with psycopg.connect(dsn, autocommit=True, client_encoding="UTF8") as connection:
+                connection.execute(r"""INSERT INTO "tä" VALUES (3, E'\xff')""")
+            rows.append(next(changes))
+            assert rows[0].table == "tä"
+            found = [row.after.raw[1] for row in rows if row.after is not None]
+            assert found == [b"\xe4", "ä".encode(), b"\xff"]
+    finally:
+        database.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def _terminate(database: Database, condition: str) -> None:
     rows = database.execute(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
@@ -586,8 +753,8 @@ def test_a_role_that_may_not_read(database: Database, slot_name: str) -> None:
             dsn, slot=slot_name, publications="pub", create=True, snapshot="initial"
         )
         # Rows that a policy hides would be missing, and nobody would know.
-        with made, pytest.raises(ConfigurationError, match="row-level security"):
-            list(made)
+        with pytest.raises(ConfigurationError, match="row-level security"):
+            made.open()
     finally:
         database.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
     assert _only(database)
