@@ -193,8 +193,15 @@ class InitialSnapshot:
         return opened
 
     async def _end(self) -> None:
-        assert self._worker is not None
-        await self._exchange(self._worker, _commit())
+        """End the transaction of a table."""
+        worker, self._worker = self._worker, None
+        assert worker is not None
+        try:
+            await self._exchange(worker, _commit())
+        except BaseException:
+            worker.pgconn.finish()
+            raise
+        self._worker = worker
 
     # -- reading
 
@@ -216,10 +223,11 @@ class InitialSnapshot:
             self._take(self._copy.read())
             self.is_half_read = False
             if self._copy.ended:
-                await self._end()
                 self._copy = None
                 self._tables_read += 1
                 self._rows_before = self._rows
+                self._marks.end_table()
+                await self._end()
         except psycopg.Error as error:
             raise self._failure(error) from None
 

@@ -17,7 +17,8 @@ Make: TypeAlias = Callable[[Relation, TupleData, SnapshotMarker], SnapshotRead]
 class Marks:
     """Makes the changes of the rows of a snapshot, each as soon as its marker is known.
 
-    That is one row later: the last of all is marked, in whichever table it is.
+    That is one row later: the last of all is marked, in whichever table it is. The first of all is
+    marked if it is in the first table, as Debezium does it: none is if that is empty.
 
     Args:
         make: makes them.
@@ -49,6 +50,11 @@ class Marks:
             made += [make(relation, values, "true") for values in rows[1:-1]]
             self._held, self._begins_table = (relation, rows[-1]), False
         return made
+
+    def end_table(self) -> None:
+        """Note that a table has no more rows, if it had any."""
+        if self._held is None:
+            self._begins_all = False
 
     def end(self) -> list[SnapshotRead]:
         """Return the change of the last row of all, if there was any."""

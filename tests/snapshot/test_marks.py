@@ -26,6 +26,7 @@ def _marked(tables: list[list[int]]) -> list[tuple[int, int, str]]:
             rows: list[TupleData] = [(b"%d" % i,) for i in range(first, first + size)]
             made += marks.rows(relation, rows)
             first += size
+        marks.end_table()
     made += marks.end()
     return [(read.relation.oid, _number(read), read.snapshot) for read in made]
 
@@ -48,11 +49,44 @@ def _number(read: SnapshotRead) -> int:
         ([[1], [1], [1]], "first last_in_data_collection last"),
         ([[2], [3]], "first last_in_data_collection first_in_data_collection true last"),
         ([[2], []], "first last"),
-        ([[], [2]], "first last"),
+        ([[1], [], []], "last"),
+        ([[], [1]], "last"),
+        ([[], [2]], "first_in_data_collection last"),
+        ([[], [1], [1]], "last_in_data_collection last"),
+        (
+            [[], [2], [3], [2], []],
+            "first_in_data_collection last_in_data_collection"
+            " first_in_data_collection true last_in_data_collection"
+            " first_in_data_collection last",
+        ),
+        ([[1], [], [2]], "first first_in_data_collection last"),
     ],
 )
 def test_markers(tables: list[list[int]], markers: str) -> None:
     assert " ".join(marker for _, _, marker in _marked(tables)) == markers
+
+
+def _debezium_markers(tables: list[int]) -> list[str]:
+    """Mark tables, each given as its number of rows, by Debezium's rule."""
+    markers = []
+    for i, rows in enumerate(tables):
+        for j in range(rows):
+            if j == rows - 1 and i == len(tables) - 1:
+                markers.append("last")
+            elif i == j == 0:
+                markers.append("first")
+            elif j == rows - 1:
+                markers.append("last_in_data_collection")
+            else:
+                markers.append("first_in_data_collection" if j == 0 else "true")
+    # Whatever comes last is marked so.
+    return [*markers[:-1], *["last" for _ in markers[-1:]]]
+
+
+@given(st.lists(st.lists(st.integers(0, 4), max_size=4), max_size=5))
+def test_markers_are_debeziums(tables: list[list[int]]) -> None:
+    expected = _debezium_markers([sum(batches) for batches in tables])
+    assert [marker for _, _, marker in _marked(tables)] == expected
 
 
 @given(st.lists(st.lists(st.integers(0, 4), max_size=4), max_size=5))
