@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from typing_extensions import Self
 
 from pglogical_cdc import Change, Insert, ReplicationReader
+from pglogical_cdc.replication import SnapshotMode
 from tests.conformance.engine import BASE_PROPERTIES, Engine, read_records
 from tests.conformance.java import Java
 from tests.conformance.script import run_script
@@ -162,9 +163,22 @@ class Engines:
 class OurReader:
     """Our own reader of the same changes, which sees the catalog part by part as engines do."""
 
-    def __init__(self, dsn: str, slot: str = "ours", publication: str = "dbz_pub") -> None:
+    def __init__(
+        self,
+        dsn: str,
+        slot: str = "ours",
+        publication: str = "dbz_pub",
+        *,
+        snapshot: SnapshotMode = "never",
+    ) -> None:
         self._reader = ReplicationReader(
-            dsn, slot=slot, publications=[publication], create=True, messages=True, ack="manual"
+            dsn,
+            slot=slot,
+            publications=[publication],
+            create=True,
+            snapshot=snapshot,
+            messages=True,
+            ack="manual",
         )
         self.changes: list[Change] = []
 
@@ -218,9 +232,13 @@ def follow(java: Java, server: Server, workload: Workload, folder: Path) -> Besi
         errors = run_script(database.dsn, workload.schema)
         assert errors == [], errors
         create_publications(database.dsn)
+        mine: SnapshotMode = "initial" if workload.snapshot else "never"
+        theirs = "initial" if workload.snapshot else "no_data"
         with (
-            Engines(java, database.dsn, workload.configurations, folder) as engines,
-            OurReader(database.dsn, publication=workload.publication) as ours,
+            Engines(
+                java, database.dsn, workload.configurations, folder, snapshot_mode=theirs
+            ) as engines,
+            OurReader(database.dsn, publication=workload.publication, snapshot=mine) as ours,
         ):
             for name, script in workload.parts:
                 errors += engines.run_part(name, script, timeout=120)

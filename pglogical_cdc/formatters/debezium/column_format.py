@@ -17,6 +17,7 @@ from pglogical_cdc.formatters.debezium.connect_schema import ConnectSchema, arra
 from pglogical_cdc.formatters.debezium.defaults import default_json
 from pglogical_cdc.formatters.debezium.options import TableOptions, TypeOptions
 from pglogical_cdc.formatters.debezium.scalar_rules import TypeRule
+from pglogical_cdc.formatters.debezium.snapshot_rules import snapshot_rule
 from pglogical_cdc.formatters.debezium.source_type import (
     length_and_scale,
     source_type_name,
@@ -88,6 +89,8 @@ def column_format(
     if rule is None:
         return None
     default = _default(details, wire_type, rule, options)
+    if options.snapshot:
+        rule = snapshot_rule(rule, wire_type, not_null=not_null)
     null: bytes = _NULL
     if not_null:
         null = rule.zero if default is None else default
@@ -169,10 +172,11 @@ def _source_type(
     relation: Relation, column: Column, wire_type: WireType, options: TableOptions
 ) -> tuple[tuple[str, str], ...]:
     catalog, table = relation.catalog, f"{relation.schema}.{relation.name}"
+    snapshot = options.snapshot
     if options.propagate_columns.match(f"{table}.{column.name}") or options.propagate_types.match(
-        f"{table}.{source_type_name(column, catalog)}"
+        f"{table}.{source_type_name(column, catalog, snapshot=snapshot)}"
     ):
-        return source_type_parameters(column, catalog, wire_type)
+        return source_type_parameters(column, catalog, wire_type, snapshot=snapshot)
     return ()
 
 

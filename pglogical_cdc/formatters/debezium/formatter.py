@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, get_args
 
+from attrs import evolve
+
 from pglogical_cdc.clock import time_ns
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import (
@@ -41,6 +43,7 @@ from pglogical_cdc.formatters.debezium.options import (
     placeholder_bytes,
     skipped_letters,
 )
+from pglogical_cdc.formatters.debezium.snapshot_rules import differs_in_snapshots
 from pglogical_cdc.formatters.debezium.source import Sources
 from pglogical_cdc.formatters.debezium.stream_records import StreamRecords
 from pglogical_cdc.formatters.debezium.table import TableFormat
@@ -249,6 +252,7 @@ class DebeziumFormatter:
         self._metadata = provide_transaction_metadata
         self._order = self._new_order(None)
         self._tables: dict[int, TableFormat] = {}
+        self._snapshot_tables: dict[int, TableFormat] = {}
         self._framed: dict[int, FramedTable] = {}
         """By OID, the tables that the frames can take."""
         self._frames: dict[type, EventFrame] = {
@@ -354,7 +358,7 @@ class DebeziumFormatter:
         return self._data(change, table, "c", key, None, change.after, self._context)
 
     def _read(self, change: SnapshotRead) -> Sequence[Record]:
-        table = self._table(change.relation)
+        table = self._snapshot_table(change.relation)
         if table.is_skipped:
             return ()
         key = table.key(change.after)
@@ -483,6 +487,15 @@ class DebeziumFormatter:
         table = self._tables.get(relation.oid)
         if table is None or table.relation is not relation:
             table = self._tables[relation.oid] = self._new_table(relation)
+        return table
+
+    def _snapshot_table(self, relation: Relation) -> TableFormat:
+        table = self._snapshot_tables.get(relation.oid)
+        if table is None or table.relation is not relation:
+            table = self._table(relation)
+            if differs_in_snapshots(relation, self._options):
+                table = TableFormat(relation, evolve(self._options, snapshot=True))
+            self._snapshot_tables[relation.oid] = table
         return table
 
     def _new_table(self, relation: Relation) -> TableFormat:

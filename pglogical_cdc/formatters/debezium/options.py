@@ -73,6 +73,8 @@ class TableOptions:
     field_names: AdjustmentMode = "none"
     prefix: str = ""
     delimiter: str = "."
+    snapshot: bool = False
+    """Whether rows are those of a snapshot."""
 
 
 class DebeziumOptions(TypedDict, total=False):

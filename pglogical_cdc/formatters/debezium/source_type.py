@@ -28,27 +28,58 @@ _FIXED: Final = {
 _TIME_SIZES: Final = {"time": 8, "timetz": 14, "timestamp": 22, "timestamptz": 28}
 """Characters without the fraction."""
 _INTERVAL_SIZE: Final = 49
+_SERIALS: Final = {"int2": "smallserial", "int4": "serial", "int8": "bigserial"}
+"""What the driver calls a type where the default is the next value of a sequence."""
+_SEARCH_PATH: Final = ("pg_catalog", "public")
+"""Schemas whose types the driver names without them."""
 _NUMERIC_DIGITS: Final = 131_089
 """What Debezium takes where numeric has no precision: the digits that a value can have."""
 
 
 def source_type_parameters(
-    column: Column, catalog: TableCatalog | None, wire_type: WireType
+    column: Column, catalog: TableCatalog | None, wire_type: WireType, *, snapshot: bool = False
 ) -> tuple[tuple[str, str], ...]:
-    """Return the parameters that tell a column's type."""
-    length, scale = length_and_scale(wire_type)
+    """Return the parameters that tell a column's type.
+
+    Args:
+        column: the column.
+        catalog: of its table.
+        wire_type: its type.
+        snapshot: whether it is of a snapshot, where the driver describes the columns.
+    """
+    length, scale = map(str, length_and_scale(wire_type))
+    numbers = [
+        ("__debezium.source.column.length", length),
+        ("__debezium.source.column.scale", scale),
+    ]
+    name = source_type_name(column, catalog, snapshot=snapshot)
+    if snapshot and name == "numeric" and wire_type.modifier < 4:
+        numbers = [("__debezium.source.column.length", "0")]
     return (
-        ("__debezium.source.column.type", source_type_name(column, catalog).upper()),
-        ("__debezium.source.column.length", str(length)),
-        ("__debezium.source.column.scale", str(scale)),
+        ("__debezium.source.column.type", name.upper()),
+        *numbers,
         ("__debezium.source.column.name", column.name),
     )
 
 
-def source_type_name(column: Column, catalog: TableCatalog | None) -> str:
-    """Return the name of a column's own type, of a domain the domain's."""
+def source_type_name(
+    column: Column, catalog: TableCatalog | None, *, snapshot: bool = False
+) -> str:
+    """Return the name of a column's own type, of a domain the domain's.
+
+    Args:
+        column: the column.
+        catalog: of its table.
+        snapshot: whether it is the name that the driver gives the type.
+    """
     found = None if catalog is None else catalog.types.get(column.type_oid)
     name = column.type_name if found is None else found.name
+    if snapshot and found is not None and found.schema not in _SEARCH_PATH:
+        return f'"{found.schema}"."{found.name}"'
+    if snapshot and name in _SERIALS:
+        details = None if catalog is None else catalog.column(column.name)
+        if details is not None and "nextval(" in (details.default or ""):
+            return _SERIALS[name]
     return "" if name is None else name
 
 

@@ -210,7 +210,8 @@ class UnwrappedFormatter(DebeziumFormatter):
         relation, kind = change.relation, change.__class__
         frame = self._bare_frames.get((relation.oid, kind))
         if frame is None or frame.relation is not relation:
-            table = self._table(relation)
+            is_read = isinstance(change, SnapshotRead)
+            table = self._snapshot_table(relation) if is_read else self._table(relation)
             if table.is_skipped:
                 return None
             row = change.before if isinstance(change, Delete) else change.after

@@ -24,6 +24,8 @@ class Workload:
     configurations: Mapping[str, Properties]
     """By name."""
     publication: str = "dbz_pub"
+    snapshot: bool = False
+    """Whether the rows that the schema leaves are read first."""
 
 
 SCHEMAS: Final[Properties] = {
