@@ -114,7 +114,7 @@ def column_format(
             noted = _source_type(relation, column, wire_type, options)
         else:
             # Debezium does not note the type of a column whose values it alters.
-            noted = _noted(altered, wire_type)
+            noted = _noted(altered, wire_type, snapshot=options.snapshot)
             if not types.faithful:
                 convert = _cut_converter(convert, rule.schema, altered)
                 if otherwise is not None and callable(failed):
@@ -180,13 +180,16 @@ def _source_type(
     return ()
 
 
-def _noted(altered: Alteration, wire_type: WireType) -> tuple[tuple[str, str], ...]:
+def _noted(
+    altered: Alteration, wire_type: WireType, *, snapshot: bool
+) -> tuple[tuple[str, str], ...]:
     """Return the parameters that an alteration adds to a column's schema."""
     # Debezium does not note what cannot happen.
+    length, _ = length_and_scale(wire_type, snapshot=snapshot)
     return tuple(
         (name, value)
         for name, value in altered.parameters
-        if name != "truncateLength" or length_and_scale(wire_type)[0] > int(value)
+        if name != "truncateLength" or length > int(value)
     )
 
 

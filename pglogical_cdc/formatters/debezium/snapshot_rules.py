@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import evolve
 
 from pglogical_cdc.events import Relation
 from pglogical_cdc.formatters.debezium.options import TableOptions
 from pglogical_cdc.formatters.debezium.scalar_rules import TypeRule
-from pglogical_cdc.formatters.wire.array_times import ARRAY_TEXTS
+from pglogical_cdc.formatters.wire.array_times import ARRAY_TEXTS, has_lost_day
 from pglogical_cdc.formatters.wire.convert import Convert
 from pglogical_cdc.formatters.wire.json_text import json_string
 from pglogical_cdc.formatters.wire.wire_type import WireType, resolve_type
 
 __all__ = ("differs_in_snapshots", "snapshot_rule")
+
+_OTHER: Final = ("date", "name", "numeric")
+"""Types that have other values, or another length."""
 
 
 def differs_in_snapshots(relation: Relation, options: TableOptions) -> bool:
@@ -21,9 +26,12 @@ def differs_in_snapshots(relation: Relation, options: TableOptions) -> bool:
         return False
     if options.propagate_columns.patterns or options.propagate_types.patterns:
         return True
-    relation = relation.base or relation
-    types = [resolve_type(column, relation.catalog) for column in relation.columns]
-    return any(each.name in ("date", "name") and not each.is_array for each in types)
+    base = relation.base or relation
+    if len(base.columns) > len(relation.columns):
+        # What is left out may be in the key.
+        return True
+    types = [resolve_type(column, relation.catalog) for column in base.columns]
+    return any(each.name in _OTHER and not each.is_array for each in types)
 
 
 def snapshot_rule(rule: TypeRule, wire_type: WireType, *, not_null: bool) -> TypeRule:
@@ -48,8 +56,7 @@ def _date_converter(convert: Convert, *, not_null: bool) -> Convert:
     text_of = ARRAY_TEXTS["date"]
 
     def date_json(value: bytes) -> bytes | None:
-        if value.endswith(b"-02-29 BC"):
-            # The year of that number after Christ is no leap year: there is no such day.
+        if has_lost_day(value):
             return convert(value) if not_null else None
         return convert(text_of(value))
 

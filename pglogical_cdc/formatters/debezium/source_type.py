@@ -47,17 +47,13 @@ def source_type_parameters(
         wire_type: its type.
         snapshot: whether it is of a snapshot, where the driver describes the columns.
     """
-    length, scale = map(str, length_and_scale(wire_type))
-    numbers = [
-        ("__debezium.source.column.length", length),
-        ("__debezium.source.column.scale", scale),
-    ]
     name = source_type_name(column, catalog, snapshot=snapshot)
-    if snapshot and name == "numeric" and wire_type.modifier < 4:
-        numbers = [("__debezium.source.column.length", "0")]
+    length, scale = length_and_scale(wire_type, snapshot=snapshot)
+    noted_scale = () if scale is None else (("__debezium.source.column.scale", str(scale)),)
     return (
         ("__debezium.source.column.type", name.upper()),
-        *numbers,
+        ("__debezium.source.column.length", str(length)),
+        *noted_scale,
         ("__debezium.source.column.name", column.name),
     )
 
@@ -83,15 +79,21 @@ def source_type_name(
     return "" if name is None else name
 
 
-def length_and_scale(wire_type: WireType) -> tuple[int, int]:
-    """Return the length and the scale that Debezium takes a column to have."""
+def length_and_scale(wire_type: WireType, *, snapshot: bool = False) -> tuple[int, int | None]:
+    """Return the length and the scale that Debezium takes a column to have.
+
+    Args:
+        wire_type: its type.
+        snapshot: whether it is of a snapshot, where the driver describes the columns.
+    """
     name, modifier = wire_type.name, wire_type.modifier
     if wire_type.kind == "b" and name is not None:
         if name in _FIXED:
             return _FIXED[name]
         if name == "numeric":
             if modifier < 4:
-                return _NUMERIC_DIGITS, 0
+                described = snapshot and not (wire_type.is_array or wire_type.is_domain)
+                return (0, None) if described else (_NUMERIC_DIGITS, 0)
             return (modifier - 4) >> 16 & 0xFFFF, (modifier - 4) & 0x7FF
         if name in ("varchar", "bpchar") and modifier >= 4:
             return modifier - 4, 0

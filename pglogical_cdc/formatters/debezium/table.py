@@ -99,8 +99,9 @@ class TableFormat:
                 self._fields[self._base.columns[position].name],
                 options,
                 in_key=True,
-                # Debezium looks the columns up that it is told to read.
-                described=self._base.columns[position].name in self.relation.positions,
+                # In the stream Debezium looks the columns up that it is told to read.
+                described=options.snapshot
+                or self._base.columns[position].name in self.relation.positions,
             )
             for position in self._key_positions
         ]

@@ -19,9 +19,10 @@ from pglogical_cdc.formatters.debezium.scalar_rules import (
     scalar_rule,
     unknown_rule,
 )
-from pglogical_cdc.formatters.wire.array_times import ARRAY_TEXTS
+from pglogical_cdc.formatters.wire.array_times import ARRAY_TEXTS, has_lost_day
 from pglogical_cdc.formatters.wire.arrays import (
     array_converter,
+    dimensions,
     integer_array_json,
     nested_integer_array_json,
 )
@@ -116,6 +117,8 @@ def _array(
         )
     if bends and name == "numeric":
         convert_array = _without_nan(convert_array)
+    if bends and name in ("date", "timestamptz"):
+        convert_array = _without_lost_days(convert_array)
     required = name in _REQUIRED and not options.faithful
     items = items if required else items.as_optional()
     bare = wire_type.is_domain and not options.faithful
@@ -131,6 +134,16 @@ def _without_nan(convert: Convert) -> Convert:
     """Return the converter that gives up at NaN and infinity, as Debezium does."""
     # Nothing else in the text of such an array has an "a" or a "y".
     return lambda value: None if b"a" in value or b"y" in value else convert(value)
+
+
+def _without_lost_days(convert: Convert) -> Convert:
+    """Return the converter that gives up, as Debezium does, at days that `ARRAY_TEXTS` loses."""
+
+    def array_json(value: bytes) -> bytes | None:
+        is_lost = b"BC" in value and has_lost_day(value) and dimensions(value) == 1
+        return None if is_lost else convert(value)
+
+    return array_json
 
 
 _TEXT_PLACEHOLDER: Final = frozenset(("text", "varchar", "bpchar", "json", "jsonb"))

@@ -15,12 +15,13 @@ from typing import Final
 from pglogical_cdc.formatters.wire.convert import Text
 from pglogical_cdc.formatters.wire.times import civil_of_days, days_of_civil
 
-__all__ = ("ARRAY_TEXTS",)
+__all__ = ("ARRAY_TEXTS", "has_lost_day")
 
 _FIRST_GREGORIAN: Final = b"1582-10-15"
 _GAP: Final = range(5, 15)
 """Days of October 1582 that the calendar with both parts does not have."""
 _LABEL: Final = re.compile(rb"(\d{4,})-(\d\d)-(\d\d)(.*?)( BC)?", re.DOTALL)
+_LEAP_DAY: Final = re.compile(rb"\d-02-29[^,]* BC")
 _FRACTION: Final = re.compile(rb"\.\d+")
 
 
@@ -39,6 +40,14 @@ def _same_label(value: bytes) -> bytes:
         moved = date(1582, 10, int(day)) + timedelta(days=10)
         return moved.isoformat().encode() + rest
     return b"%b-%b-%b%b" % (year, month, day, rest)
+
+
+def has_lost_day(value: bytes) -> bool:
+    """Tell whether a text has a 29 February before the first year.
+
+    The year of the same number after it is no leap year, and has no such day.
+    """
+    return _LEAP_DAY.search(value) is not None
 
 
 def _date_text(value: bytes) -> bytes:
