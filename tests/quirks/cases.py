@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from attrs import field, frozen
 
-__all__ = ("BENT", "STOPPING", "Quirk")
+__all__ = ("BENT", "IN_SNAPSHOTS", "STOPPING", "Quirk")
 
 
 @frozen
@@ -31,6 +31,8 @@ class Quirk:
     """The first version of PostgreSQL that has it."""
     afterwards: str = ""
     """SQL to run before the changes are read."""
+    snapshot: bool = False
+    """Whether the rows are read by a snapshot."""
     garbage: bool = False
     """Whether Debezium writes an identity of a Java object there."""
 
@@ -273,7 +275,8 @@ BENT: Final[Sequence[Quirk]] = (
     Quirk(
         "Dates and timestamps in arrays",
         "Before 1582 they are in the Julian calendar, before year 1 they lose the era, and "
-        "infinity is the end of Java's range.",
+        "infinity is the end of Java's range. A 29 February before year 1 makes an array of `date` "
+        "or `timestamptz` null.",
         "CREATE TABLE p (id int PRIMARY KEY, x date[], y timestamp[], z timestamptz[])",
         "INSERT INTO p VALUES (1, ARRAY['1500-03-01', '0044-03-15 BC', 'infinity']::date[],"
         " ARRAY['1500-03-01', 'infinity']::timestamp[],"
@@ -361,3 +364,32 @@ BENT: Final[Sequence[Quirk]] = (
     ),
 )
 """What the connector writes, but not as it was; it is written the same here by default."""
+
+IN_SNAPSHOTS: Final[Sequence[Quirk]] = (
+    Quirk(
+        "Dates in a snapshot",
+        "They are as those in arrays, also in keys, so that a row may have another key than in the "
+        "stream. 29 February before year 1 is null; where the column is NOT NULL Debezium stops "
+        "for that, and here it is written.",
+        "CREATE TABLE p (id int PRIMARY KEY, a date, b date, c date, d date)",
+        "INSERT INTO p VALUES (1, '0044-03-15 BC', '0005-02-29 BC', '1582-10-10', 'infinity')",
+        snapshot=True,
+    ),
+    Quirk(
+        "Dates in a snapshot, `isostring`",
+        "The era is lost there as well.",
+        "CREATE TABLE p (d date PRIMARY KEY)",
+        "INSERT INTO p VALUES ('0044-03-15 BC'), ('-infinity')",
+        {"time_precision_mode": "isostring"},
+        shown=2,
+        snapshot=True,
+    ),
+    Quirk(
+        "`name` in a snapshot",
+        "It is there. An event of the stream has none for the same row.",
+        "CREATE TABLE p (id int PRIMARY KEY, x name)",
+        "INSERT INTO p VALUES (1, 'pg_class')",
+        snapshot=True,
+    ),
+)
+"""Rows of a snapshot that are not what the connector streams of them."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pglogical_cdc import Change, DebeziumFormatter
-from tests.quirks.cases import BENT, STOPPING, Quirk
+from tests.quirks.cases import BENT, IN_SNAPSHOTS, STOPPING, Quirk
 from tests.reading import make_slot, read
 from tests.servers import Database, new_database, run_server
 
@@ -46,6 +46,13 @@ _SECTIONS: Final = (
         "By default these records are the connector's, byte for byte.",
         BENT,
     ),
+    (
+        "What Debezium's snapshots have otherwise",
+        "Debezium reads a snapshot through JDBC, which shows in dates and names. By default these "
+        "records are the connector's too, byte for byte; with `faithful` a row is what it is in "
+        "the stream.",
+        IN_SNAPSHOTS,
+    ),
 )
 
 _FOOT: Final = """
@@ -70,6 +77,12 @@ Where the records of Debezium cannot be had, or have nothing that a consumer cou
   next schema.
 - **Topics of `route_by_field`** that Kafka does not allow. Debezium fails to send them; here they
   have `_` for such characters.
+- **What a snapshot reads**: what the publications publish, see [snapshots](../guide/snapshots.md).
+- **The key of a snapshot's row whose key columns are left out** by `column.exclude.list` or
+  `column.include.list`: Debezium does not read them, and all rows have one key, of zeros or
+  defaults. Here it is the row's, as in the stream.
+- **The transaction ID of a snapshot.** Debezium's is that of a transaction of its own; here it is
+  the one below which the snapshot sees all.
 - **The connector's clock**: `ts_ms`, `ts_us` and `ts_ns` of the envelope. Those of `source` are the
   server's, but for messages outside transactions before the first commit, which have no time.
 
@@ -77,6 +90,9 @@ What else is worth knowing:
 
 - `replace_null_with_default=False` leaves `source.snapshot` null in the stream, as the converter's
   option does there.
+- With `column_propagate_source_type` a snapshot's schemas name types as the JDBC driver does:
+  `SERIAL`, and types of other schemas than `public` with theirs; a `numeric` without precision has
+  length 0 and no scale. `faithful=True` names them as in the stream.
 - `include.schema.comments` has no effect on streamed records, and is no option here.
 - `schema.refresh.mode` is none either: a change of a table is seen where it happened. Nor are
   `xmin.fetch.interval.ms` (`source.xmin` is null) and `message.prefix.include.list` and
@@ -121,7 +137,12 @@ def changes_of(database: Database, slot: str, quirk: Quirk) -> list[Change]:
     if quirk.afterwards:
         database.execute(quirk.afterwards)
     try:
-        return read(database, slot)
+        streamed = read(database, slot)
+        if not quirk.snapshot:
+            return streamed
+        options = {"create": True, "snapshot": "initial_only"}
+        read_first = read(database, f"{slot}_rows", **options)
+        return [change for change in read_first if change.table == "p"]
     finally:
         database.execute("DROP TABLE IF EXISTS p; DROP TYPE IF EXISTS mood CASCADE")
 
@@ -206,7 +227,8 @@ def main() -> None:
             for title, text, quirks in _SECTIONS
         ]
     PAGE.write_text(_page(sections, _FOOT), encoding="utf-8")
-    sys.stdout.write(f"{len(STOPPING) + len(BENT)} quirks written to {PAGE}\n")
+    count = sum(len(quirks) for _, _, quirks in _SECTIONS)
+    sys.stdout.write(f"{count} quirks written to {PAGE}\n")
 
 
 def _made(database: Database, slot: str, quirk: Quirk) -> str:

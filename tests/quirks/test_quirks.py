@@ -8,17 +8,17 @@ from pglogical_cdc import NOT_SENT, DebeziumFormatter, Delete, Row, parse_debezi
 from pglogical_cdc.events import CatalogType, Change
 from tests.formatters.connect_json import faults_of_record
 from tests.formatters.tables import column, relation
-from tests.quirks.cases import BENT, STOPPING, Quirk
+from tests.quirks.cases import BENT, IN_SNAPSHOTS, STOPPING, Quirk
 from tests.quirks.page import changes_of, lines_of, sections_of_page
 from tests.reading import make_slot, read
 from tests.servers import Database
 
-_QUIRKS = {quirk.name: quirk for quirk in (*STOPPING, *BENT)}
+_QUIRKS = {quirk.name: quirk for quirk in (*STOPPING, *BENT, *IN_SNAPSHOTS)}
 
 
 def test_the_page_has_every_quirk() -> None:
     assert list(sections_of_page()) == list(_QUIRKS)
-    assert len(_QUIRKS) == len(STOPPING) + len(BENT)
+    assert len(_QUIRKS) == len(STOPPING) + len(BENT) + len(IN_SNAPSHOTS)
 
 
 def _check_schemas(quirk: Quirk, changes: list[Change], *, faithful: bool) -> list[str]:

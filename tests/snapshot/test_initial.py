@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -17,6 +19,7 @@ from pglogical_cdc import (
     ConnectionLostError,
     DebeziumFormatter,
     MessageTooLargeError,
+    DmsFormatter,
     Pipeline,
     Position,
     Record,
@@ -221,6 +224,67 @@ def test_what_rows_say_of_their_snapshot(database: Database, slot_name: str) -> 
     assert f'"txId":{taken.xid},"lsn":{int(rows[0].lsn)},'.encode() in record.value
     assert b'"snapshot":"first"' in record.value
     assert b'"op":"r"' in record.value
+
+
+def test_dms_loads_the_rows(database: Database, slot_name: str) -> None:
+    _make(database, rows=1)
+    formatter = DmsFormatter(
+        include_transaction_details=True,
+        include_partition_value=True,
+        partition_include_schema_table=True,
+    )
+    with _begin(database, slot_name) as made:
+        changes = iter(made)
+        (load,) = formatter.format(next(changes))
+        database.execute("INSERT INTO t VALUES (2, 'streamed')")
+        (insert,) = formatter.format(next(changes))
+    loaded = json.loads(load.value or b"")
+    time = loaded["metadata"].pop("timestamp")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", time)
+    assert loaded == {
+        "data": {"id": 1, "v": "row 1"},
+        "metadata": {
+            "record-type": "data",
+            "operation": "load",
+            "partition-key-type": "primary-key",
+            "partition-key-value": "public.t.1",
+            "schema-name": "public",
+            "table-name": "t",
+        },
+    }
+    assert load.key == b"public.t.1"
+    metadata = json.loads(insert.value or b"")["metadata"]
+    assert metadata["operation"] == "insert"
+    assert metadata["transaction-record-id"] == 1
+    # No transaction is behind it: the snapshot was none.
+    assert "prev-transaction-id" not in metadata
+
+
+def test_debezium_has_nothing_of_the_snapshot_in_the_stream(
+    database: Database, slot_name: str
+) -> None:
+    _make(database, rows=2)
+    formatter = DebeziumFormatter(topic_prefix="p", provide_transaction_metadata=True)
+    with _begin(database, slot_name) as made:
+        changes = iter(made)
+        rows = [formatter.format(next(changes))[0] for _ in range(2)]
+        database.execute("INSERT INTO t VALUES (3, 'streamed')")
+        database.execute("INSERT INTO t VALUES (4, 'streamed')")
+        streamed = [formatter.format(next(changes))[0] for _ in range(2)]
+    reads, events = (
+        [json.loads(record.value or b"") for record in records] for records in (rows, streamed)
+    )
+    assert (
+        len({json.dumps([each["source"]["lsn"], each["source"]["ts_ns"]]) for each in reads}) == 1
+    )
+    lsn = reads[0]["source"]["lsn"]
+    assert [each["source"]["sequence"] for each in reads] == [f'[null,"{lsn}"]'] * 2
+    assert [each["transaction"] for each in reads] == [None, None]
+    first, second = (each["source"] for each in events)
+    assert first["snapshot"] == second["snapshot"] == "false"
+    assert json.loads(first["sequence"]) == [None, str(first["lsn"])]
+    assert json.loads(second["sequence"])[0] is not None
+    assert events[0]["transaction"]["total_order"] == 1
 
 
 # -- acknowledging

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tests.conformance.workloads.workload import SCHEMAS, UNWRAP, Workload
 from tests.golden import workload as recorded
+from tests.quirks.cases import IN_SNAPSHOTS
 
 __all__ = ("EMPTY_FIRST", "SNAPSHOTS")
 
@@ -42,6 +44,13 @@ INSERT INTO made DEFAULT VALUES;
 
 _DATES: Final = """
 CREATE SCHEMA dates;
+CREATE TABLE dates.lost (id int PRIMARY KEY, d date[], t timestamp[], z timestamptz[]);
+INSERT INTO dates.lost (id, d) VALUES (1, '{0001-02-29 BC}'),
+  (2, '{2020-01-01,NULL,0005-02-29 BC}'), (3, '{{0005-02-29 BC}}'),
+  (4, '{0005-02-28 BC,2020-02-29}');
+INSERT INTO dates.lost (id, t, z)
+VALUES (5, '{0001-02-29 00:00 BC}', '{2020-02-29 00:00+00,0005-01-29 23:59+00 BC}'),
+  (6, '{2020-01-01 00:00,0005-02-29 23:59 BC}', '{0001-02-29 00:00+00 BC}');
 CREATE TABLE dates.t (id serial PRIMARY KEY, d date, x date DEFAULT '0044-03-15 BC', a date[],
   s timestamp, z timestamptz);
 INSERT INTO dates.t (d, x, a, s, z)
@@ -94,16 +103,22 @@ INSERT INTO rows.key VALUES (1, 'b', 3);
 CREATE TABLE "😀".z (id int PRIMARY KEY);
 """
 
+_QUIRKS: Final = [
+    re.sub(r"\bp\b", f"quirk{i}", f"{quirk.ddl}; {quirk.sql}")
+    for i, quirk in enumerate(IN_SNAPSHOTS)
+]
+
 _ADDED: Final = "op,table,lsn,source.ts_ms,source.snapshot,snapshot,source.sequence,transaction.id"
 
 SNAPSHOTS: Final = Workload(
-    schema=";\n".join([*_RECORDED, _DOMAINS, _DATES, _NAMES, _ROWS]),
+    schema=";\n".join([*_RECORDED, _DOMAINS, _DATES, _NAMES, _ROWS, *_QUIRKS]),
     parts=[
         (
             "first",
             "INSERT INTO rows.a VALUES (1); INSERT INTO rows.moved VALUES (9, 'new');"
             "UPDATE dates.t SET s = NULL WHERE id < 4; DELETE FROM rows.c WHERE id = 2;"
-            "UPDATE rows.key SET a = 7; INSERT INTO made (name, day) VALUES ('nm', 'infinity')",
+            "UPDATE rows.key SET a = 7; UPDATE dates.lost SET id = id + 10;"
+            "INSERT INTO made (name, day) VALUES ('nm', 'infinity')",
         ),
         ("then", "BEGIN; INSERT INTO rows.e VALUES (1), (2); COMMIT; TRUNCATE rows.d"),
     ],

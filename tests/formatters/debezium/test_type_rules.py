@@ -45,6 +45,33 @@ def _rule(
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "lost"),
+    [
+        ("date", b'{2020-01-01,NULL,"0005-02-29 BC"}', True),
+        ("date", b'{0004-02-29,"0005-02-28 BC"}', False),
+        ("timestamptz", b'{"0001-02-29 00:00:00+00 BC"}', True),
+        ("timestamptz", b'{"2020-02-29 00:00:00+00","0005-01-29 23:59:00+00 BC"}', False),
+        ("timestamp", b'{"0001-02-29 00:00:00 BC"}', False),
+    ],
+)
+def test_days_that_java_does_not_have_lose_their_array(
+    name: str, value: bytes, *, lost: bool
+) -> None:
+    convert = _rule(_array(name)).convert
+    assert convert is not None
+    assert (convert(value) is None) == lost
+    faithful = _rule(_array(name), FAITHFUL).convert
+    assert faithful is not None
+    assert faithful(value) is not None
+
+
+def test_arrays_in_an_array_of_dates_are_null_whatever_is_in_them() -> None:
+    convert = _rule(_array("date")).convert
+    assert convert is not None
+    assert convert(b'{{"0005-02-29 BC"}}') == b"[null]"
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("int4", b"7"),
