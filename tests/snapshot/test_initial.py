@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 import json
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -18,8 +18,8 @@ from pglogical_cdc import (
     ConfigurationError,
     ConnectionLostError,
     DebeziumFormatter,
-    MessageTooLargeError,
     DmsFormatter,
+    MessageTooLargeError,
     Pipeline,
     Position,
     Record,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from pglogical_cdc.events import Delete, Insert, Relation, Update
+from pglogical_cdc.events import Delete, Insert, Relation, SnapshotRead, Update
 from pglogical_cdc.formatters.base import Record
 from pglogical_cdc.formatters.debezium.source import SourceBlock
 from pglogical_cdc.formatters.debezium.transaction import TransactionBlock
@@ -13,7 +13,7 @@ from pglogical_cdc.formatters.wire.row_writer import WriteEvent
 
 __all__ = ("OPERATIONS", "EventFrame", "FramedTable", "after_rows")
 
-OPERATIONS: Final[dict[type, str]] = {Insert: "c", Update: "u", Delete: "d"}
+OPERATIONS: Final[dict[type, str]] = {Insert: "c", Update: "u", Delete: "d", SnapshotRead: "r"}
 """Letters of the changes that `EventFrame.records` takes."""
 
 FramedTable: TypeAlias = tuple[Relation, WriteEvent, str, str]

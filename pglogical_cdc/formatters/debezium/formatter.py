@@ -258,8 +258,12 @@ class DebeziumFormatter:
         self._frames: dict[type, EventFrame] = {
             kind: EventFrame(kind, self._framed, self._context, tombstone=self._tombstones)
             for kind, op in OPERATIONS.items()
-            if op not in self._skipped
+            if op not in self._skipped and kind is not SnapshotRead
         }
+        self._framed_in_snapshot: dict[int, FramedTable] = {}
+        self._snapshot_frame = EventFrame(
+            SnapshotRead, self._framed_in_snapshot, self._context, tombstone=False
+        )
         self._sources = Sources(
             topic_prefix, database, clock, marks_stream=replace_null_with_default or faithful
         )
@@ -358,7 +362,12 @@ class DebeziumFormatter:
         return self._data(change, table, "c", key, None, change.after, self._context)
 
     def _read(self, change: SnapshotRead) -> Sequence[Record]:
-        table = self._snapshot_table(change.relation)
+        frame, relation = self._snapshot_frame, change.relation
+        if relation is frame.relation or frame.turn_to(relation):
+            records = frame.records(self._sources.of(change), change, self._clock())
+            if records is not None:
+                return records
+        table = self._snapshot_table(relation)
         if table.is_skipped:
             return ()
         key = table.key(change.after)
@@ -457,14 +466,14 @@ class DebeziumFormatter:
             value = write(before.raw, f'{head}{{"before":', ',"after":')
             value += write(after.raw, "", tail)
         if not (self._metadata or self._options.schemas):
-            self._frame(table)
+            self._frame(table, self._framed_in_snapshot if op == "r" else self._framed)
         return (Record(table.topic, key, value, headers, place_of(change)),)
 
-    def _frame(self, table: TableFormat) -> None:
+    def _frame(self, table: TableFormat, framed: dict[int, FramedTable]) -> None:
         """Let later changes of a version of a table be made the short way, if they can be."""
         relation, write = table.relation, table.write_event
         if write is not None:
-            self._framed[relation.oid] = relation, write, table.topic, table.source
+            framed[relation.oid] = relation, write, table.topic, table.source
 
     def _transaction_block(self, change: RowChange, table: TableFormat) -> TransactionBlock | None:
         """Count an event, and return where in its transaction it stands, if that is asked for."""

@@ -25,6 +25,8 @@ __all__ = ("SOURCE_FIELDS", "SourceBlock", "Sources")
 
 _VERSION: Final = '"3.6.3.Final"'
 
+_NOWHERE: Final = LSN(0)
+
 SOURCE_FIELDS: Final = tuple(name for name, _ in SOURCE_SCHEMA.fields)
 """The fields of ``source``, in their order."""
 
@@ -42,6 +44,7 @@ class SourceBlock:
         marks_stream: whether ``false`` is written. Debezium has none there, but its schema has it
             for the default.
         taken: when the snapshot was taken.
+        lsn: where.
     """
 
     __slots__ = (
@@ -68,10 +71,11 @@ class SourceBlock:
         snapshot: str = "false",
         marks_stream: bool = True,
         taken: SnapshotPoint | None = None,
+        lsn: LSN = _NOWHERE,
     ) -> None:
         self.transaction = transaction
         self.taken = taken
-        self.commit_lsn = LSN(0) if transaction is None else transaction.commit_lsn
+        self.commit_lsn = lsn if transaction is None else transaction.commit_lsn
         self.database = database
         self.snapshot = snapshot
         xid = origin = origin_lsn = "null"
@@ -176,7 +180,12 @@ class Sources:
             if snapshot == "false" and change.transaction is not None:
                 previous = self._previous(change.transaction)
             block = self._block = self._made(
-                change.transaction, self._named(change.relation), previous, snapshot, taken
+                change.transaction,
+                self._named(change.relation),
+                previous,
+                snapshot,
+                taken,
+                _NOWHERE if taken is None else change.lsn,
             )
             in_stream = snapshot == "false" and change.transaction is not None
             self.stream_block = block if in_stream else None
@@ -215,6 +224,7 @@ class Sources:
         previous: int | None,
         snapshot: str = "false",
         taken: SnapshotPoint | None = None,
+        lsn: LSN = _NOWHERE,
     ) -> SourceBlock:
         # A message outside transactions has no time of its own: Debezium gives it that of the
         # last transaction; before the first one the clock is all there is.
@@ -232,4 +242,5 @@ class Sources:
             snapshot=snapshot,
             marks_stream=self._marks_stream,
             taken=taken,
+            lsn=lsn,
         )

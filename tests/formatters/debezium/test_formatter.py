@@ -21,6 +21,8 @@ from pglogical_cdc.events import (
     ReplicaIdentity,
     Row,
     SchemaChange,
+    SnapshotMarker,
+    SnapshotPoint,
     SnapshotRead,
     Transaction,
     Truncate,
@@ -1078,6 +1080,34 @@ def test_tables_and_operations_in_turn_are_written_as_each_alone() -> None:
                 expected = _formatter(database="shop").format(change)
                 assert warm.format(change) == expected
                 assert warm.format(change) == expected
+
+
+@pytest.mark.parametrize("options", [{}, {"faithful": True}, {"schemas_enable": True}])
+def test_rows_of_a_snapshot_and_then_changes_are_written_as_each_alone(
+    options: dict[str, Any],
+) -> None:
+    """Tables whose rows a snapshot writes otherwise than the stream, and one that it does not."""
+    relations = [
+        relation(column("id", "int4", identity=True), column("v", kind), oid=oid, name=kind)
+        for oid, kind in enumerate(("date", "name", "text"), start=1)
+    ]
+    values = {"date": b"0044-03-15 BC", "name": b"nm", "text": b"t"}
+    warm = _formatter(database="shop", **options)
+    for number in (1, 2):
+        taken = SnapshotPoint(700 + number, 1_795_342_295_223_178 + number)
+        markers: list[SnapshotMarker] = ["first", "true", "true", "last_in_data_collection", "last"]
+        reads = [
+            SnapshotRead(900, None, 0, made, Row(made, [b"1", values[made.name]]), marker, 1, taken)
+            for made in relations
+            for marker in markers
+        ]
+        transaction = _transaction(number, previous=900)
+        inserts = [
+            Insert(901, transaction, 1, made, Row(made, [b"2", values[made.name]]))
+            for made in relations * 2
+        ]
+        for change in [*reads, *inserts]:
+            assert warm.format(change) == _formatter(database="shop", **options).format(change)
 
 
 @pytest.mark.parametrize("skipped", ["c", "u", "d"])
