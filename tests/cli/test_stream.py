@@ -154,6 +154,7 @@ def test_create_makes_publication_and_slot_for_the_tables(
 
 
 @pytest.mark.pg
+@pytest.mark.newest
 def test_snapshot_writes_the_rows_that_are_there_first(database: Database, slot_name: str) -> None:
     database.execute("CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item VALUES (1), (2)")
     arguments = ["stream", "--dsn", database.dsn, "--slot", slot_name, "--publication", "pub"]

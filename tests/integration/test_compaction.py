@@ -148,6 +148,7 @@ def test_the_records_of_a_table_are_the_table(
         assert _folded(formatted(changes, formatter), unwrapped=True) == content
 
 
+@pytest.mark.newest
 def test_ten_thousand_records_of_dms_are_the_table(database: Database, slot_name: str) -> None:
     """The keys of DMS alone would let a compacted topic keep one row of each table."""
     make_slot(

@@ -38,6 +38,7 @@ def test_big_transaction_keeps_memory_flat(database: Database, slot_name: str) -
 
 
 @pytest.mark.pg
+@pytest.mark.newest
 def test_three_writers_and_one_reader_agree(database: Database, slot_name: str) -> None:
     make_slot(database, slot_name)
     stop = threading.Event()

@@ -189,6 +189,7 @@ def test_statement_that_the_socket_does_not_take_at_once(database: Database) -> 
 
 @pytest.mark.pg
 @pytest.mark.parametrize("cancels_safely", [True, False])
+@pytest.mark.newest
 def test_what_is_not_waited_for_any_more_is_cancelled(
     database: Database, cancels_safely: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -451,6 +451,7 @@ def test_value_is_that_of_now_or_stays_unchanged(
 
 
 @pytest.mark.pg
+@pytest.mark.newest
 def test_lock_is_not_waited_for(database: Database, slot_name: str) -> None:
     make_slot(database, slot_name)
     database.execute(_table("free") + _table("locked"))
