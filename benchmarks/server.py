@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,16 +13,13 @@ from psycopg import sql
 
 from benchmarks.runs import Job
 from benchmarks.shapes import Shape
-from tests import faults
-from tests.faults.servers import configure
+from tests.faults.servers import switch_tls_on
 from tests.reading import wait_until
 from tests.servers import Server, find_binaries, run_binaries
 
 __all__ = ("PUBLICATION", "Backlogs", "run_backlogs")
 
 PUBLICATION: Final = "bench"
-
-_CERTIFICATE: Final = Path(faults.__file__).parent / "tls"
 
 _SETTINGS: Final = {
     # Neither may come into the middle of a run; whoever writes a backlog has a checkpoint made.
@@ -150,28 +145,8 @@ def run_backlogs(choice: str) -> Iterator[Backlogs]:
     binaries = find_binaries(choice)
     with run_binaries(binaries, **_SETTINGS) as server:
         backlogs = Backlogs(server, binaries)
-        _switch_tls_on(backlogs)
+        switch_tls_on(server)
         yield backlogs
-
-
-def _switch_tls_on(backlogs: Backlogs) -> None:
-    server = backlogs.server
-    data = server.embedded.data
-    owner = data.stat()
-    for name in ("server.crt", "server.key"):
-        shutil.copy(_CERTIFICATE / name, data / name)
-        os.chmod(data / name, 0o600)
-        os.chown(data / name, owner.st_uid, owner.st_gid)
-    configure(server, ssl="on")
-
-    def is_on() -> bool:
-        try:
-            psycopg.connect(backlogs.dsn(tls=True)).close()
-        except psycopg.OperationalError:
-            return False
-        return True
-
-    wait_until(is_on)
 
 
 def _drop(connection: psycopg.Connection[tuple[Any, ...]], slot: str) -> None:
