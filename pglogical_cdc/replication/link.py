@@ -20,22 +20,16 @@ from pglogical_cdc.errors import (
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.offsets import Offset
 from pglogical_cdc.postgres import (
-    AnyConnection,
     Conninfo,
-    ExportedSlot,
     Flavour,
     PsycopgLoaders,
     Slot,
     Stopped,
-    connect,
     diagnose,
-    exchange,
-    permanent_slot,
-    set_client_encoding,
-    set_failover,
     written_timeline,
 )
 from pglogical_cdc.replication.beside import Beside
+from pglogical_cdc.replication.handoff import Handoff
 from pglogical_cdc.replication.opening import Opened, Walsender, open_connection
 from pglogical_cdc.replication.retries import Retries
 from pglogical_cdc.replication.session import Session
@@ -83,10 +77,10 @@ class Link:
         """Asks the server of the stream; not before `open`."""
         self.walsender: Walsender | None = None
         """The process at the other end of the last stream."""
-        self.snapshot: InitialSnapshot | None = None
-        """The snapshot that comes before the stream; None once the slot is there for good."""
+        self.handoff: Handoff | None = None
+        """From the snapshot before the stream; None once the slot is there for good."""
         self.taken: InitialSnapshot | None = None
-        """The same, and it stays for its figures."""
+        """The snapshot, which stays for its figures."""
         self.retry_at = 0.0
         """When the next attempt is due, by the monotonic clock."""
         self.connects = 0
@@ -150,37 +144,16 @@ class Link:
 
     # -- the snapshot before it
 
-    async def _take_snapshot(self, opened: Opened, slot: ExportedSlot) -> None:
-        # Most readers go on from a slot, and need half a megabyte less.
-        from pglogical_cdc.snapshot import InitialSnapshot
-
-        settings = self._settings
-        session = Session(
-            database=opened.server.database,
-            loaders=PsycopgLoaders(settings.adapters),
-            confirmed_flush=slot.consistent_point,
-            max_message_bytes=settings.max_message_bytes,
-        )
-        session.progress.begin_after(slot.consistent_point)
-        snapshot = InitialSnapshot(
-            slot,
-            opened.connection,
+    async def _take_snapshot(self, opened: Opened) -> None:
+        handoff = await Handoff.begin(
+            opened,
             given=self._given,
-            server=opened.server,
-            publications=settings.publications,
-            binary=settings.binary,
-            max_message_bytes=settings.max_message_bytes,
+            settings=self._settings,
             flavour=self._flavour,
-            describe=session.describe_table,
-            ask=self.beside.ask,
+            beside=self.beside,
         )
-        try:
-            await snapshot.open()
-        except BaseException:
-            snapshot.close()
-            raise
-        self.session, self._opened = session, opened
-        self.snapshot = self.taken = snapshot
+        self.session, self._opened = handoff.session, opened
+        self.handoff, self.taken = handoff, handoff.snapshot
         self.tell("snapshot")
 
     async def end_snapshot(self) -> None:
@@ -192,74 +165,40 @@ class Link:
         Raises:
             CdcError: the slot cannot be made, or the stream not be started.
         """
-        session, snapshot, opened = self.session, self.snapshot, self._opened
-        assert session is not None
-        assert snapshot is not None
-        assert opened is not None
+        handoff = self.handoff
+        assert handoff is not None
+        session = handoff.session
         if session.is_snapshot_acknowledged and not self._settings.temporary:
             await self.make_permanent()
             await self.connect()
             return
-        settings = evolve(self._settings, slot=snapshot.slot.name)
-        if opened.server.client_encoding != "UTF8":
-            encoding = set_client_encoding(opened.server.client_encoding)
-            await exchange(snapshot.replication, encoding, self._flavour, self._patience)
-        stream = Stream(snapshot.replication, opened.server, session, settings, self._flavour)
-        try:
-            await stream.start(LSN(session.progress.delivered_end), self._patience)
-        except psycopg.Error as error:
-            raise diagnose(error, slot=settings.slot) from error
+        stream = await handoff.stream(self._patience)
         if self._settings.temporary:
-            self.snapshot = None
-            session.stored = self._nothing_stored
-        self._streaming(session, stream, opened)
+            self._hand_off(session)
+        self._streaming(session, stream, handoff.opened)
 
     async def make_permanent(self) -> None:
         """Give the slot of the snapshot its name, and let go of the temporary one.
 
-        A slot that was there before, and is good, stays: reading goes on from the snapshot.
-
         Raises:
             CdcError: it cannot be made.
         """
-        session, snapshot, settings = self.session, self.snapshot, self._settings
-        assert session is not None
-        assert snapshot is not None
-        opened = self._opened
-        assert opened is not None
-        replaces = opened.slot is not None
-        connection: AnyConnection | None = None
-        try:
-            if settings.failover:
-                # Before the slot is made, so that it is not left without for want of a connection.
-                connection = await connect(self._given, self._flavour, self._patience)
-            await self.beside.ask(
-                lambda: permanent_slot(
-                    snapshot.slot, settings.slot, opened.server, replaces=replaces
-                )
-            )
-            if connection is not None:
-                await exchange(
-                    connection, set_failover(settings.slot), self._flavour, self._patience
-                )
-        finally:
-            if connection is not None:
-                connection.pgconn.finish()
-        self.snapshot = None
-        session.stored = self._nothing_stored
-        self.drop_snapshot(snapshot)
+        handoff = self.handoff
+        assert handoff is not None
+        await handoff.make_permanent(self._given, self.beside, self._patience)
+        self._hand_off(handoff.session)
+        self.drop_snapshot(handoff)
 
-    def drop_snapshot(self, snapshot: InitialSnapshot) -> None:
+    def _hand_off(self, session: Session) -> None:
+        self.handoff = None
+        session.stored = None if self._settings.offsets is None else LSN(0)
+
+    def drop_snapshot(self, handoff: Handoff) -> None:
         """Disconnect from a snapshot and its slot, which is gone then."""
-        snapshot.close()
         if self.stream is not None:
             self.stream.drop()
             self.stream = None
-        snapshot.replication.pgconn.finish()
-
-    @property
-    def _nothing_stored(self) -> LSN | None:
-        return None if self._settings.offsets is None else LSN(0)
+        handoff.close()
 
     # -- the next ones
 
@@ -271,22 +210,18 @@ class Link:
         """
         session = self.session
         assert session is not None
-        if self.snapshot is not None:
-            if self.snapshot.is_complete and self.stream is None and error.retryable:
+        if self.handoff is not None:
+            pause = None
+            if self.handoff.snapshot.is_complete and self.stream is None and error.retryable:
                 # The slot is still there, on a connection of its own.
                 pause = self._retries.delay(error)
-                if pause is not None:
-                    self.retry_at = time.monotonic() + pause
-                    self.tell("retrying", error, attempt=self._retries.failures, delay=pause)
-                    return
-            if isinstance(error, ConnectionLostError) and self.stream is not None:
-                raise ConnectionLostError(
-                    f"{error}. The slot was bound to it until the rows of the snapshot are "
-                    "acknowledged: open a new reader, which takes the snapshot anew",
-                    sqlstate=error.sqlstate,
-                    slot=self._settings.slot,
-                ) from None
-            raise error
+            if pause is None:
+                if isinstance(error, ConnectionLostError) and self.stream is not None:
+                    raise self.handoff.lost(error) from None
+                raise error
+            self.retry_at = time.monotonic() + pause
+            self.tell("retrying", error, attempt=self._retries.failures, delay=pause)
+            return
         self.note_progress(session)
         self._silences += isinstance(error, SilentServerError)
         delay: float | None
@@ -369,7 +304,7 @@ class Link:
         )
         try:
             if opened.exported is not None:
-                await self._take_snapshot(opened, opened.exported)
+                await self._take_snapshot(opened)
                 return
             assert opened.slot is not None
             session = self._resume(opened, opened.slot, known)
@@ -426,7 +361,7 @@ class Link:
         Raises:
             OffsetStoreError: it cannot be stored.
         """
-        if self.session is not None and self._opened is not None and self.snapshot is None:
+        if self.session is not None and self._opened is not None and self.handoff is None:
             await self._position.save(self.session, self._opened.server)
 
     def note_progress(self, session: Session) -> None:

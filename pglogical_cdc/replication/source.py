@@ -10,7 +10,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psycopg
 
@@ -19,20 +19,17 @@ from pglogical_cdc.errors import (
     ConfigurationError,
     ConnectionLostError,
     OffsetStoreError,
-    SnapshotError,
 )
 from pglogical_cdc.events import Change
 from pglogical_cdc.postgres import Flavour, Stopped, reselected, unsent_values
 from pglogical_cdc.replication.ending import Ending
 from pglogical_cdc.replication.hand import Hand
+from pglogical_cdc.replication.handoff import Handoff
 from pglogical_cdc.replication.link import Link
 from pglogical_cdc.replication.ownership import Ownership
 from pglogical_cdc.replication.session import Session
 from pglogical_cdc.replication.settings import Settings
 from pglogical_cdc.replication.stream import Stream
-
-if TYPE_CHECKING:
-    from pglogical_cdc.snapshot import InitialSnapshot
 
 __all__ = ("Source",)
 
@@ -163,13 +160,13 @@ class Source:
 
     async def _end_snapshot(self, session: Session) -> None:
         """If there is a snapshot, have the slot made if it is due, and let go of the rest."""
-        snapshot = self.link.snapshot
-        if snapshot is None:
+        handoff = self.link.handoff
+        if handoff is None:
             return
         try:
             if (
-                snapshot.is_complete
-                and not (self._error or self._interrupted or snapshot.rows)
+                handoff.is_read
+                and not (self._error or self._interrupted)
                 and not (self.hand.step < len(self.hand.run) and self.link.connects == 0)
                 and session.is_snapshot_acknowledged
                 and not self.settings.temporary
@@ -183,7 +180,7 @@ class Source:
                 error if isinstance(error, CdcError) else "the reader was stopped",
             )
         finally:
-            self.link.drop_snapshot(snapshot)
+            self.link.drop_snapshot(handoff)
 
     async def _say_goodbye(self, stream: Stream | None) -> None:
         failed: OffsetStoreError | None = None
@@ -356,21 +353,17 @@ class Source:
 
     def _is_half_done(self, stream: Stream | None) -> bool:
         """Tell whether a signal or a cancellation may have come in the middle of something."""
-        snapshot = self.link.snapshot
+        handoff = self.link.handoff
         return (
             self._interrupted
             or (stream is not None and stream.is_half_read)
-            or (snapshot is not None and snapshot.is_half_read)
+            or (handoff is not None and handoff.snapshot.is_half_read)
         )
 
     def _go_on_after_interrupt(self) -> None:
         """A signal came while something was half done: have it all come again."""
-        if self.link.snapshot is not None:
-            raise SnapshotError(
-                "reading the snapshot was interrupted in the middle of something; open a new "
-                "reader, which takes it anew",
-                slot=self.settings.slot,
-            )
+        if self.link.handoff is not None:
+            raise self.link.handoff.interrupted()
         if self.link.stream is None:
             return
         what = "reading was interrupted in the middle of a message"
@@ -401,25 +394,12 @@ class Source:
                 failure, self._failure = self._failure, None
                 if failure is not None:
                     raise failure
-                stream, snapshot = self.link.stream, self.link.snapshot
-                if snapshot is not None and (stream is None or session.is_snapshot_acknowledged):
-                    if not ending.begun:
-                        await ending.begin(self.link.beside)
-                    elif stream is None and self._has_changes:
+                stream, handoff = self.link.stream, self.link.handoff
+                if handoff is not None and (stream is None or session.is_snapshot_acknowledged):
+                    if stream is None and ending.begun and self._has_changes:
                         return self._give()
-                    elif not snapshot.is_complete or snapshot.rows:
-                        if not await self._read_snapshot(snapshot, deadline):
-                            return None
-                    elif self.settings.snapshot == "initial_only":
-                        self.ended = True
-                    elif not session.is_snapshot_acknowledged and _has_passed(deadline):
-                        return None  # it may be acknowledged now
-                    elif not await self._rest(deadline):
+                    if not await self._hand_off(session, handoff, ending, deadline):
                         return None
-                    else:
-                        self._withdraw(session)
-                        await self.link.end_snapshot()
-                        ending.reconnected()
                 elif stream is None:
                     if not await self._reconnect(session, deadline):
                         return None
@@ -488,23 +468,36 @@ class Source:
         session.deliver_again(self.hand.first(len(self.hand)))
         self._changes.clear()
 
-    async def _read_snapshot(self, snapshot: InitialSnapshot, deadline: float | None) -> bool:
-        """Read what is here of the snapshot, or wait for it; False when the deadline has passed."""
-        if not snapshot.rows:
+    async def _hand_off(
+        self, session: Session, handoff: Handoff, ending: Ending, deadline: float | None
+    ) -> bool:
+        """Go on from the snapshot to the stream; False when the deadline has passed, or at the end.
+
+        Raises:
+            CdcError: the snapshot cannot be read, or the stream not be started.
+            Stopped: the flavour was stopped.
+        """
+        if not ending.begun:
+            await ending.begin(self.link.beside)
+        elif not handoff.is_read:
             # As in `_receive`; what it may lose, it says itself.
             self._interrupted = False
-            await snapshot.read()
-            if not (snapshot.rows or snapshot.is_complete):
-                if _has_passed(deadline):
-                    self._interrupted = True
-                    return False
-                left = _LONGEST_WAIT if deadline is None else deadline - time.monotonic()
-                await snapshot.wait(min(left, _LONGEST_WAIT))
-                self._turn_ends = time.monotonic() + _TURN
+            rows = await handoff.read(deadline)
             self._interrupted = True
-        if snapshot.rows:
-            self.hand.offer(snapshot.rows[:_TURN_CHANGES])
-            del snapshot.rows[:_TURN_CHANGES]
+            if rows is None:
+                return False
+            if rows:
+                self.hand.offer(rows)
+        elif self.settings.snapshot == "initial_only":
+            self.ended = True
+        elif not session.is_snapshot_acknowledged and _has_passed(deadline):
+            return False  # it may be acknowledged now
+        elif not await self._rest(deadline):
+            return False
+        else:
+            self._withdraw(session)
+            await self.link.end_snapshot()
+            ending.reconnected()
         return True
 
     async def _describe(self, session: Session) -> None:

@@ -170,12 +170,11 @@ class InitialSnapshot:
         """Open a table in a transaction of its own; None if somebody has locked it."""
         # The slot is gone with its connection, and the rest of the rows would be read for nothing.
         self.replication.pgconn.consume_input()
-        worker = self._worker
         try:
+            worker = self._worker
             if worker is None:
-                worker = await self._connect()
+                worker = self._worker = await self._connect()
                 await self._exchange(worker, _settings())
-                self._worker = worker
             await self._exchange(worker, begin_under(self._snapshot))
             try:
                 opened = await self._exchange(worker, open_table(table, binary=self._binary))
@@ -185,23 +184,24 @@ class InitialSnapshot:
             now = await self._ask(lambda: definition(table))
         except BaseException:
             # Whatever it was in the middle of: nothing has been read, and it can be done again.
-            self._worker = None
-            if worker is not None:
-                worker.pgconn.finish()
+            self._drop_worker()
             raise
         check_unaltered(table, opened.definition, now)
         return opened
 
     async def _end(self) -> None:
         """End the transaction of a table."""
-        worker, self._worker = self._worker, None
-        assert worker is not None
+        assert self._worker is not None
         try:
-            await self._exchange(worker, _commit())
+            await self._exchange(self._worker, _commit())
         except BaseException:
-            worker.pgconn.finish()
+            self._drop_worker()
             raise
-        self._worker = worker
+
+    def _drop_worker(self) -> None:
+        if self._worker is not None:
+            self._worker.pgconn.finish()
+            self._worker = None
 
     # -- reading
 
@@ -250,8 +250,7 @@ class InitialSnapshot:
                 await self._exchange(self._worker, encoding)
             copy = await CopyOut.start(self._worker, opened.copy, self._flavour)
         except BaseException:
-            self._worker.pgconn.finish()
-            self._worker = None
+            self._drop_worker()
             raise
         self._relation = self._describe(opened.message, opened.catalog)
         self._parser = CopyRowParser(len(opened.message.columns), binary=self._binary)
@@ -329,10 +328,10 @@ class InitialSnapshot:
 
     def close(self) -> None:
         """Let go of the snapshot, and of its connections but that of the slot."""
-        for connection in (self._worker, self._holder):
-            if connection is not None:
-                connection.pgconn.finish()
-        self._worker = self._holder = None
+        self._drop_worker()
+        if self._holder is not None:
+            self._holder.pgconn.finish()
+            self._holder = None
 
 
 def _hold() -> Conversation[tuple[str, SnapshotPoint]]:
