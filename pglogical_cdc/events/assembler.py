@@ -126,12 +126,23 @@ class ChangeAssembler:
 
     @property
     def ordinal(self) -> int:
-        """How many changes the open transaction has had so far."""
+        """How many changes the open transaction has had so far; more may be added to it."""
         return self._ordinal
+
+    @ordinal.setter
+    def ordinal(self, ordinal: int) -> None:
+        self._ordinal = ordinal
 
     def relation(self, oid: int) -> Relation | None:
         """Return the latest version of a relation, or None if no message has described it."""
         return self._relations.get(oid)
+
+    def is_described_as(self, message: RelationMessage) -> bool:
+        """Tell whether the latest version of a relation is what a message says."""
+        relation = self._relations.get(message.relation_id)
+        return relation is not None and relation.has_shape_of(
+            self._version(message, relation.catalog)
+        )
 
     def rewind(self) -> None:
         """Go back to the start of the open transaction: it may come again, from its Begin.
@@ -337,25 +348,7 @@ class ChangeAssembler:
         previous = self._relations.get(message.relation_id)
         if catalog is None and previous is not None:
             catalog = previous.catalog
-        relation = Relation(
-            oid=message.relation_id,
-            schema=message.namespace,
-            name=message.relation_name,
-            columns=tuple(
-                Column(
-                    name=column.name,
-                    type_oid=column.type_oid,
-                    type_modifier=column.type_modifier,
-                    type_name=self._type_name(column.type_oid, catalog),
-                    is_identity=bool(column.flags & _IDENTITY_FLAG),
-                )
-                for column in message.columns
-            ),
-            replica_identity=ReplicaIdentity(message.replica_identity),
-            database=self._database,
-            catalog=catalog,
-            loaders=self._loaders,
-        )
+        relation = self._version(message, catalog)
         # The names of its types came with it, and would come again.
         self._type_names.clear()
         if previous is not None and previous.has_shape_of(relation):
@@ -374,6 +367,27 @@ class ChangeAssembler:
         if previous is None or self._transaction is None:
             return ()
         return (SchemaChange(wal_start, self._transaction, self._ordinal + 1, relation, previous),)
+
+    def _version(self, message: RelationMessage, catalog: TableCatalog | None) -> Relation:
+        return Relation(
+            oid=message.relation_id,
+            schema=message.namespace,
+            name=message.relation_name,
+            columns=tuple(
+                Column(
+                    name=column.name,
+                    type_oid=column.type_oid,
+                    type_modifier=column.type_modifier,
+                    type_name=self._type_name(column.type_oid, catalog),
+                    is_identity=bool(column.flags & _IDENTITY_FLAG),
+                )
+                for column in message.columns
+            ),
+            replica_identity=ReplicaIdentity(message.replica_identity),
+            database=self._database,
+            catalog=catalog,
+            loaders=self._loaders,
+        )
 
     def _type_name(self, oid: int, catalog: TableCatalog | None) -> str | None:
         name = BUILTIN_TYPES.get(oid)

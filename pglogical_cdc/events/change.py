@@ -233,8 +233,9 @@ class SnapshotPoint:
 class SnapshotRead(RowChange):
     """A row that was there when the snapshot was taken (DMS: load, Debezium: read).
 
-    All rows of a snapshot have the same position: what commits before it is in them, and what
-    commits later is streamed.
+    All rows of a snapshot before the stream have the same position: what commits before it is in
+    them, and what commits later is streamed. Those of an incremental snapshot have positions of
+    their own, in the stream.
     """
 
     op: ClassVar[Operation] = "read"

@@ -4,7 +4,7 @@ from pglogical_cdc.postgres.asynchronous import Asynchronous
 from pglogical_cdc.postgres.blocking import Blocking, converse, run
 from pglogical_cdc.postgres.catalog import one_table, published_tables
 from pglogical_cdc.postgres.connection import connect, connect_beside, connect_plain
-from pglogical_cdc.postgres.conversation import Conversation, Rows, exchange
+from pglogical_cdc.postgres.conversation import Conversation, Parametrised, Rows, exchange
 from pglogical_cdc.postgres.copy_both import CopyBoth, CopyBothEnded
 from pglogical_cdc.postgres.copy_out import CopyOut
 from pglogical_cdc.postgres.diagnosis import diagnose, diagnose_connect, publication_warning
@@ -36,9 +36,18 @@ from pglogical_cdc.postgres.server import (
     written_timeline,
 )
 from pglogical_cdc.postgres.slots import Slot, create_slot, describe_slot, usable_slot
+from pglogical_cdc.postgres.watermarks import (
+    WATERMARK_PREFIX,
+    RunningTransactions,
+    high_watermark,
+    low_watermark,
+    running_transactions,
+    unfinished,
+)
 
 __all__ = (
     "SESSION_SETTINGS",
+    "WATERMARK_PREFIX",
     "AnyConnection",
     "Asynchronous",
     "Blocking",
@@ -50,8 +59,10 @@ __all__ = (
     "ExportedSlot",
     "Flavour",
     "Parameters",
+    "Parametrised",
     "PsycopgLoaders",
     "Rows",
+    "RunningTransactions",
     "Server",
     "Slot",
     "Stopped",
@@ -68,7 +79,9 @@ __all__ = (
     "exchange",
     "export_slot",
     "flush_wal",
+    "high_watermark",
     "identify",
+    "low_watermark",
     "one_table",
     "parameters",
     "permanent_slot",
@@ -79,12 +92,14 @@ __all__ = (
     "quote_identifier",
     "reselected",
     "run",
+    "running_transactions",
     "set_client_encoding",
     "set_failover",
     "slot_name",
     "start_replication",
     "timeline_ends",
     "written_timeline",
+    "unfinished",
     "unsent_values",
     "usable_publications",
     "usable_slot",

@@ -11,7 +11,7 @@ import contextlib
 import select
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import psycopg
@@ -25,7 +25,16 @@ from psycopg.sql import SQL, Composed
 from pglogical_cdc._attrs import record
 from pglogical_cdc.postgres.flavour import AnyConnection, Flavour, Stopped
 
-__all__ = ("Conversation", "Field", "NoAnswer", "Rows", "Verbatim", "exchange", "execute")
+__all__ = (
+    "Conversation",
+    "Field",
+    "NoAnswer",
+    "Parametrised",
+    "Rows",
+    "Verbatim",
+    "exchange",
+    "execute",
+)
 
 T = TypeVar("T")
 
@@ -56,8 +65,24 @@ class Verbatim:
     statement: SQL | Composed = field(repr=False)
 
 
+@record
+class Parametrised:
+    """One statement with parameters, which gives rows of `bytes`, past psycopg's loaders.
+
+    Values go and come as the wire has them, so that one that was read can be asked for again.
+    """
+
+    statement: SQL | Composed = field(repr=False)
+    """With ``$1`` and so on."""
+    values: Sequence[bytes | None] = field(repr=False)
+    types: Sequence[int]
+    """OIDs of the parameters' types."""
+    binary: bool
+    """Whether parameters and rows are in the binary forms of their types."""
+
+
 Rows: TypeAlias = list[tuple[Any, ...]]
-Conversation: TypeAlias = Generator[SQL | Composed | Verbatim, Rows, T]
+Conversation: TypeAlias = Generator[SQL | Composed | Verbatim | Parametrised, Rows, T]
 
 
 async def exchange(
@@ -94,24 +119,29 @@ async def exchange(
 
 async def _ask(
     connection: AnyConnection,
-    statement: SQL | Composed | Verbatim,
+    statement: SQL | Composed | Verbatim | Parametrised,
     flavour: Flavour,
     patience: float | None,
 ) -> Rows:
-    verbatim = isinstance(statement, Verbatim)
-    text = statement.statement if isinstance(statement, Verbatim) else statement
-    result = await execute(connection, text.as_bytes(connection), flavour, patience)
+    bare = isinstance(statement, (Verbatim, Parametrised))
+    text = statement.statement if isinstance(statement, (Verbatim, Parametrised)) else statement
+    given = statement if isinstance(statement, Parametrised) else None
+    result = await execute(connection, text.as_bytes(connection), flavour, patience, given)
     if result.status != pq.ExecStatus.TUPLES_OK:
         return []
-    if verbatim:
-        return _fields(result)
+    if bare:
+        return _fields(result) if given is None else _values(result)
     values = Transformer(connection)
     values.set_pgresult(result)
     return values.load_rows(0, result.ntuples, tuple)
 
 
 async def execute(
-    connection: AnyConnection, statement: bytes, flavour: Flavour, patience: float | None = None
+    connection: AnyConnection,
+    statement: bytes,
+    flavour: Flavour,
+    patience: float | None = None,
+    given: Parametrised | None = None,
 ) -> PGresult:
     """Execute a statement, or a command of the replication protocol, and return its last result.
 
@@ -124,7 +154,12 @@ async def execute(
     pgconn = connection.pgconn
     answers: list[PGresult] = []
     try:
-        pgconn.send_query(statement)
+        if given is None:
+            pgconn.send_query(statement)
+        else:
+            form = int(given.binary)
+            forms = [form] * len(given.values)
+            pgconn.send_query_params(statement, given.values, given.types, forms, form)
         deadline = None if patience is None else time.monotonic() + patience
         while True:
             # Never get_result before that: it would block (libpq manual, PQisBusy).
@@ -217,3 +252,8 @@ def _fields(result: PGresult) -> Rows:
         )
         for row in range(result.ntuples)
     ]
+
+
+def _values(result: PGresult) -> Rows:
+    get, columns = result.get_value, range(result.nfields)
+    return [tuple([get(row, column) for column in columns]) for row in range(result.ntuples)]

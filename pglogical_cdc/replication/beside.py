@@ -82,14 +82,23 @@ class Beside:
                 except psycopg.Error:
                     if not connection.closed:
                         raise
-            assert self._replication is not None
-            connection = self._connection = await connect_beside(
-                self._parameters, self._replication, self._flavour, self._patience
-            )
+            connection = self._connection = await self.connect()
             return await self._exchange(connection, conversation())
         except psycopg.Error as error:
             # Without the server's own error behind it: it quotes the statement, and so keys.
             raise diagnose(error, slot=self._slot) from None
+
+    async def connect(self) -> AnyConnection:
+        """Open another connection to the same server, which is the caller's.
+
+        Raises:
+            CdcError: the server cannot be reached.
+            Stopped: the flavour was stopped.
+        """
+        assert self._replication is not None
+        return await connect_beside(
+            self._parameters, self._replication, self._flavour, self._patience
+        )
 
     async def _exchange(self, connection: AnyConnection, conversation: Conversation[T]) -> T:
         return await exchange(connection, conversation, self._flavour, self._patience)

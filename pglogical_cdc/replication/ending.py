@@ -63,6 +63,10 @@ class Ending:
         self._stalled_lsn: LSN | None = None
         self._stalled_since = now
 
+    def busy(self, now: float) -> None:
+        """Something is still to come, though the server may have nothing to say."""
+        self._last_change, self._idle_target = now, None
+
     def quiet(self, now: float) -> None:
         """All that came has been read."""
         self._quiet_since = now

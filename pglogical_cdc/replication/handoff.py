@@ -100,6 +100,7 @@ class Handoff:
             loaders=PsycopgLoaders(settings.adapters),
             confirmed_flush=slot.consistent_point,
             max_message_bytes=settings.max_message_bytes,
+            messages=settings.messages,
         )
         session.progress.begin_after(slot.consistent_point)
         snapshot = InitialSnapshot(

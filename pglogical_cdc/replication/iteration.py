@@ -241,7 +241,9 @@ class _Transactions:
         hand = source.hand
         hand.pass_to(self)
         waiting = hand.waiting
-        if waiting is not None and (len(hand) > 1 or waiting.ordinal > 1):
+        if waiting is not None and (
+            len(hand) > 1 or (waiting.transaction is not None and waiting.ordinal > 1)
+        ):
             raise ConfigurationError(
                 "changes of an earlier loop are still in hand: acknowledge them with ack(), or let "
                 "that loop go on"

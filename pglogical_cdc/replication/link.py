@@ -23,6 +23,7 @@ from pglogical_cdc.postgres import (
     Conninfo,
     Flavour,
     PsycopgLoaders,
+    Server,
     Slot,
     Stopped,
     diagnose,
@@ -84,7 +85,9 @@ class Link:
         self.retry_at = 0.0
         """When the next attempt is due, by the monotonic clock."""
         self.connects = 0
-        """How many streams there were."""
+        """How many streams there were, but for those that were ended on purpose."""
+        self._watermarks = False
+        """Whether streams have to bring messages, for incremental snapshots."""
         self._conninfo = Conninfo(conninfo)
         self._settings = settings
         self._flavour = flavour
@@ -251,6 +254,15 @@ class Link:
         self.retry_at = time.monotonic() + delay
         self.tell("retrying", error, attempt=attempt, delay=delay)
 
+    def ask_for_messages(self) -> None:
+        """Let go of the stream, so that the next one brings messages as well."""
+        self._watermarks = True
+        if self.stream is not None:
+            self.stream.drop()
+            self.stream = None
+            self.connects -= 1
+        self.retry_at = 0.0
+
     async def connect(self) -> None:
         """Make the next stream, which goes on after what was delivered.
 
@@ -275,10 +287,10 @@ class Link:
     # -- any of them
 
     @property
-    def client_encoding(self) -> str:
-        """The encoding of the text in the stream."""
+    def server(self) -> Server:
+        """The server of the stream."""
         assert self._opened is not None
-        return self._opened.server.client_encoding
+        return self._opened.server
 
     @property
     def _patience(self) -> float:
@@ -310,7 +322,14 @@ class Link:
             session = self._resume(opened, opened.slot, known)
             self._opened = opened
             await self._position.save(session, opened.server)
-            stream = Stream(opened.connection, opened.server, session, settings, self._flavour)
+            stream = Stream(
+                opened.connection,
+                opened.server,
+                session,
+                settings,
+                self._flavour,
+                watermarks=self._watermarks,
+            )
             await stream.start(LSN(session.progress.delivered_end), self._patience)
         except psycopg.Error as error:
             opened.connection.pgconn.finish()
@@ -339,6 +358,7 @@ class Link:
                 loaders=PsycopgLoaders(self._settings.adapters),
                 confirmed_flush=slot.confirmed_flush_lsn if held is None else held.position,
                 max_message_bytes=self._settings.max_message_bytes,
+                messages=self._settings.messages,
             )
             if held is not None:
                 session.progress.begin_after(held.transaction_end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from threading import get_ident
 from types import TracebackType
-from typing import ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from psycopg.adapt import AdaptersMap
 from typing_extensions import Self
@@ -37,12 +37,17 @@ from pglogical_cdc.replication.settings import (
 from pglogical_cdc.replication.source import Source
 from pglogical_cdc.replication.stats import ReaderStats
 
+if TYPE_CHECKING:
+    from pglogical_cdc.snapshot import IncrementalSnapshot
+
 __all__ = ("AsyncReplicationReader", "ReplicationReader")
 
 _POLL: Final = "poll"
 """Stands for the application's own loop around `ReplicationReader.poll`."""
 
 _RECONNECT: Final = Backoff()
+
+_CHUNK_ROWS: Final = 10_000
 
 
 class _Reader:
@@ -177,8 +182,39 @@ class _Reader:
         else:
             session.acknowledge_position(*up_to)
             position = up_to
-        number = up_to.number if isinstance(up_to, SnapshotRead) else None
+        number = None
+        if isinstance(up_to, SnapshotRead) and up_to.snapshot != "incremental":
+            number = up_to.number
         source.hand.acknowledged(position, number)
+
+    def snapshot_table(
+        self, table: str, *, where: str | None = None, chunk_rows: int = _CHUNK_ROWS
+    ) -> IncrementalSnapshot:
+        """Have the rows of a published table come again, or for the first time, with the stream.
+
+        They come as `SnapshotRead` with the marker ``"incremental"`` between the changes of the
+        stream, a chunk at a time, from whoever reads the reader. A row that is changed while it is
+        being read is left to the stream: a consumer that keeps the last it was given of each key
+        has in the end what the server has. Of a table without a key all rows come in one piece,
+        and the stream waits for them.
+
+        From any thread, at any time. Nothing is written but messages in the WAL
+        (``pg_logical_emit_message``), so that it needs a server that is no standby.
+
+        Args:
+            table: ``"schema.table"``.
+            where: an SQL condition that the rows fulfil, as it would stand behind WHERE. It is
+                executed as it is: never let a stranger write it.
+            chunk_rows: rows that are read at once, and are in memory then.
+
+        Returns:
+            What tells how far it has got, and pauses or cancels it. It is not kept over a restart.
+
+        Raises:
+            ConfigurationError: an argument is wrong, or the reader is closed. That the table cannot
+                be read turns out later, see `IncrementalSnapshot.error`.
+        """
+        return self._source.snapshot(table, where=where, chunk_rows=chunk_rows)
 
     def _refuse_gap(self) -> None:
         if self._source.settings.ack == "auto" and self.has_unacknowledged:

@@ -23,7 +23,9 @@ from pglogical_cdc.events import (
 )
 from pglogical_cdc.events.transaction import POSTGRES_EPOCH_US
 from pglogical_cdc.lsn import LSN, wire_lsn
+from pglogical_cdc.postgres import WATERMARK_PREFIX
 from pglogical_cdc.protocol import (
+    LogicalDecodingMessage,
     PgoutputParser,
     PrimaryKeepalive,
     RelationMessage,
@@ -66,6 +68,7 @@ class Session:
         loaders: makes Python values.
         confirmed_flush: the slot's position at the start.
         max_message_bytes: bigger messages are an error.
+        messages: whether messages of ``pg_logical_emit_message`` are changes.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Session:
         loaders: ValueLoaders,
         confirmed_flush: LSN,
         max_message_bytes: int,
+        messages: bool = True,
     ) -> None:
         self.progress = Progress(confirmed_flush)
         self._snapshot_lsn = confirmed_flush
@@ -90,6 +94,8 @@ class Session:
         """The position that is in the store; None where there is no store."""
         self.undescribed: RelationMessage | None = None
         """A Relation message that waits for `describe`; nothing may be taken before that."""
+        self.watermark: str | None = None
+        """A watermark of ours that has come, until somebody has dealt with it."""
         self.transactions = 0
         """Transactions read to their end."""
         self.delivered_transactions = 0
@@ -110,6 +116,7 @@ class Session:
         self._parser = PgoutputParser(protocol_version=1)
         self._assembler = ChangeAssembler(database=database, loaders=loaders)
         self._max_message_bytes = max_message_bytes
+        self._messages = messages
 
     def resume(self) -> None:
         """Go on with a new connection: the transaction that was cut off comes again."""
@@ -119,6 +126,7 @@ class Session:
         self.keepalive_lsn = LSN(0)
         self.reply_requested = False
         self.undescribed = None
+        self.watermark = None
         self._replaying = True
 
     def start_over(self, confirmed_flush: LSN) -> None:
@@ -143,6 +151,35 @@ class Session:
         relation = self._assembler.relation(message.relation_id)
         assert relation is not None
         return relation
+
+    def relation(self, oid: int) -> Relation | None:
+        """Return what the stream has described a table as last."""
+        return self._assembler.relation(oid)
+
+    def describe_rows(
+        self, message: RelationMessage, catalog: TableCatalog | None, known: Relation | None
+    ) -> tuple[Relation | None, Sequence[Change]]:
+        """Return the version of a table that rows beside the stream are of.
+
+        Args:
+            message: what the stream would have said of it when they were read.
+            catalog: what the catalog said of it then.
+            known: what the stream had described it as then.
+
+        Returns:
+            The version, and the `SchemaChange` that leads to it if there is one; None if the stream
+            has described the table otherwise since then.
+        """
+        changes: Sequence[Change] = ()
+        if not self._assembler.is_described_as(message):
+            if self.relation(message.relation_id) is not known:
+                return None, ()
+            changes = self._assembler.assemble(message, 0, catalog)
+        return self.relation(message.relation_id), changes
+
+    def count(self, ordinal: int) -> None:
+        """Note that the open transaction has had so many changes."""
+        self._assembler.ordinal = max(self._assembler.ordinal, ordinal)
 
     @property
     def is_snapshot_acknowledged(self) -> bool:
@@ -289,6 +326,8 @@ class Session:
     def _data(self, data: XLogData) -> Sequence[Change]:
         self._note(data.end_lsn, data.send_time)
         message = self._parser.parse(data.payload)
+        if isinstance(message, LogicalDecodingMessage) and self._is_hidden(message):
+            return ()
         if isinstance(message, RelationMessage):
             self.undescribed = message
             self._undescribed_at = data.start_lsn
@@ -302,9 +341,17 @@ class Session:
         ):
             self.ended = True
             return ()
-        return self._unseen(changes) if self._replaying else changes
+        return self.unseen(changes) if self._replaying else changes
 
-    def _unseen(self, changes: Sequence[Change]) -> Sequence[Change]:
+    def _is_hidden(self, message: LogicalDecodingMessage) -> bool:
+        """Tell whether a message is none for the application; note it if it is a watermark."""
+        if message.prefix != WATERMARK_PREFIX:
+            return not self._messages
+        if message.transactional:
+            self.watermark = message.content.decode("utf-8", "replace")
+        return True
+
+    def unseen(self, changes: Sequence[Change]) -> Sequence[Change]:
         """Leave out what was delivered over an earlier connection."""
         unseen: list[Change] = []
         for change in changes:
@@ -329,7 +376,7 @@ class Session:
         message, self.undescribed = self.undescribed, None
         assert message is not None
         changes = self._assembler.assemble(message, self._undescribed_at, catalog)
-        return self._unseen(changes) if self._replaying else changes
+        return self.unseen(changes) if self._replaying else changes
 
     def deliver(self, change: Change) -> None:
         """Note that a change was handed out."""
@@ -343,18 +390,22 @@ class Session:
         elif isinstance(change, LogicalMessage):
             self.progress.deliver_message(change.wal_start)
         elif isinstance(change, SnapshotRead):
-            self.snapshot_delivered = change.number
+            if change.snapshot == "incremental":
+                self.progress.deliver(change.wal_start, change.ordinal)
+            else:
+                self.snapshot_delivered = change.number
 
     def acknowledge(self, change: Change) -> None:
         """Note that a change, and everything before it, is dealt with."""
-        if isinstance(change, SnapshotRead):
+        if isinstance(change, SnapshotRead) and change.snapshot != "incremental":
             number = min(change.number, self.snapshot_delivered)
             self.snapshot_acknowledged = max(self.snapshot_acknowledged, number)
             return
         self.snapshot_acknowledged = self.snapshot_delivered
         transaction = change.transaction
         if transaction is None:
-            self.progress.acknowledge(change.wal_start, 0)
+            if not isinstance(change, SchemaChange):
+                self.progress.acknowledge(change.wal_start, change.ordinal)
         elif isinstance(change, SchemaChange):
             # It borrows the position of the change that follows, and must not take that along.
             self.progress.acknowledge(transaction.commit_lsn, change.ordinal - 1)
@@ -390,5 +441,5 @@ class Session:
 def _place(change: Change) -> tuple[int, int]:
     """Return the position of a change as `Progress` counts it."""
     if change.transaction is None:
-        return change.wal_start, 0
+        return change.wal_start, change.ordinal
     return change.transaction.commit_lsn, change.ordinal

@@ -10,7 +10,7 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 
@@ -30,6 +30,10 @@ from pglogical_cdc.replication.ownership import Ownership
 from pglogical_cdc.replication.session import Session
 from pglogical_cdc.replication.settings import Settings
 from pglogical_cdc.replication.stream import Stream
+
+if TYPE_CHECKING:
+    from pglogical_cdc.replication.incremental import Incremental
+    from pglogical_cdc.snapshot import IncrementalSnapshot
 
 __all__ = ("Source",)
 
@@ -83,6 +87,7 @@ class Source:
         self._failure: CdcError | None = None
         """What `buffered` met, for `next_change` to deal with."""
         self._changes: deque[Change] = deque()
+        self._incremental: Incremental | None = None
         self._interrupted = False
         """Whether a signal or a cancellation may have come while something was half done."""
         self._committed = False
@@ -103,6 +108,21 @@ class Source:
     def reconnects(self) -> int:
         """How often a lost connection was made anew."""
         return max(0, self.link.connects - 1)
+
+    def snapshot(self, table: str, *, where: str | None, chunk_rows: int) -> IncrementalSnapshot:
+        """Have the rows of a table come with the stream; see `ReplicationReader.snapshot_table`."""
+        # Most readers do without, and need less memory.
+        from pglogical_cdc.replication.incremental import Incremental
+        from pglogical_cdc.snapshot import IncrementalSnapshot
+
+        if self.closed:
+            raise ConfigurationError("the reader is closed; make a new one")
+        wake = self._flavour.wake
+        made = IncrementalSnapshot(table, where=where, chunk_rows=chunk_rows, wake=wake)
+        if self._incremental is None:
+            self._incremental = Incremental(self.settings, self._flavour)
+        self._incremental.add(made)
+        return made
 
     @property
     def is_open(self) -> bool:
@@ -136,6 +156,8 @@ class Source:
         if self.owner.is_mine:
             self.hand.settle()
         self.hand.limit = 0
+        if self._incremental is not None:
+            self._incremental.cancel()
         stream, self.link.stream = self.link.stream, None
         try:
             if self.session is not None and not self.owner.is_inherited:
@@ -238,6 +260,7 @@ class Source:
             or time.monotonic() >= self._turn_ends
         ):
             return None
+        incremental = self._incremental
         messages = stream.messages
         transactions = session.delivered_transactions
         change = None
@@ -249,6 +272,8 @@ class Source:
                     or not messages
                     or session.ended
                     or session.undescribed is not None
+                    or session.watermark is not None
+                    or (incremental is not None and incremental.is_due(session))
                 ):
                     break
                 if at_commit and session.delivered_transactions != transactions:
@@ -270,11 +295,14 @@ class Source:
 
     def _read(self, session: Session, messages: deque[bytes]) -> None:
         """Make changes of the messages that come next."""
-        rows = session.take_rows(messages, _TURN_CHANGES)
+        rows: Sequence[Change] = session.take_rows(messages, _TURN_CHANGES)
         if rows:
             self.hand.offer(rows)
         elif messages:
-            self._changes.extend(session.take(messages.popleft()))
+            rows = session.take(messages.popleft())
+            self._changes.extend(rows)
+        if self._incremental is not None:
+            self._incremental.see(rows)
 
     def _give(self) -> Change:
         # In hand before anything else: whatever is raised in between, a signal's exception too, it
@@ -404,16 +432,20 @@ class Source:
                     if not await self._reconnect(session, deadline):
                         return None
                     ending.reconnected()
-                elif not ending.begun:
+                elif not ending.begun and not self._puts_off_the_end:
                     await ending.begin(self.link.beside)
                 elif self._has_changes:
                     return self._give()
                 elif session.undescribed is not None:
                     await self._describe(session)
+                elif session.watermark is not None:
+                    await self._take_chunk(session)
                 elif session.ended:
                     self.ended = True
                 elif at_commit and session.delivered_transactions != transactions:
                     return None
+                elif self._incremental is not None and self._incremental.is_due(session):
+                    await self._read_chunk(session, stream, self._incremental)
                 elif stream.messages:
                     if self.settings.reselect:
                         await self._add(session.take(stream.messages.popleft()))
@@ -467,6 +499,8 @@ class Source:
         self.hand.withdraw()
         session.deliver_again(self.hand.first(len(self.hand)))
         self._changes.clear()
+        if self._incremental is not None:
+            self._incremental.withdraw()
 
     async def _hand_off(
         self, session: Session, handoff: Handoff, ending: Ending, deadline: float | None
@@ -500,6 +534,28 @@ class Source:
             ending.reconnected()
         return True
 
+    @property
+    def _puts_off_the_end(self) -> bool:
+        """Whether the moment that ``until="now"`` means is still to come."""
+        incremental = self._incremental
+        return self.settings.until == "now" and incremental is not None and incremental.is_busy
+
+    async def _read_chunk(self, session: Session, stream: Stream, incremental: Incremental) -> None:
+        if not stream.has_messages:
+            self.link.ask_for_messages()
+            return
+        # What may be lost of it is read again.
+        self._interrupted = False
+        await incremental.read(session, self.link.server, self.link.beside)
+        self._interrupted = True
+
+    async def _take_chunk(self, session: Session) -> None:
+        rows = None if self._incremental is None else await self._incremental.rows(session)
+        if rows:
+            self.hand.offer(rows)
+        else:
+            session.watermark = None
+
     async def _describe(self, session: Session) -> None:
         assert session.undescribed is not None
         oid = session.undescribed.relation_id
@@ -508,6 +564,8 @@ class Source:
         self.link.forget_evicted(session)
 
     async def _add(self, changes: Sequence[Change]) -> None:
+        if self._incremental is not None:
+            self._incremental.see(changes)
         if self.settings.reselect:
             changes = [await self._reselected(change) for change in changes]
         self._changes.extend(changes)
@@ -516,7 +574,7 @@ class Source:
         unsent = unsent_values(change)
         if unsent is None:
             return change
-        encoding = self.link.client_encoding
+        encoding = self.link.server.client_encoding
         return await self.link.beside.ask(lambda: reselected(unsent, encoding))
 
     async def _receive(
@@ -550,6 +608,10 @@ class Source:
             if self.ended:
                 return True
             seconds = min(seconds, self.link.watch(stream, now))
+            if self._incremental is not None:
+                seconds = min(seconds, self._incremental.seconds())
+                if self._incremental.is_busy:
+                    ending.busy(now)
         except psycopg.Error as error:
             raise stream.broken(error) from None
         if feedback.has_news:

@@ -54,6 +54,7 @@ class Stream:
         session: what is known of the slot's stream.
         settings: the reader's arguments.
         flavour: how to wait.
+        watermarks: whether messages are to come for the sake of incremental snapshots.
     """
 
     def __init__(
@@ -63,8 +64,13 @@ class Stream:
         session: Session,
         settings: Settings,
         flavour: Flavour,
+        *,
+        watermarks: bool = False,
     ) -> None:
         self.server = server
+        # A temporary slot would be gone with the connection, if they were asked for later.
+        self.has_messages = settings.messages or settings.temporary or watermarks
+        """Whether messages of ``pg_logical_emit_message`` come."""
         self.messages: deque[bytes] = deque()
         """What was received and not yet taken by the session."""
         self._connection = connection
@@ -98,7 +104,7 @@ class Stream:
                 settings.publications,
                 start=start,
                 binary=settings.binary,
-                messages=settings.messages,
+                messages=self.has_messages,
                 origin=settings.origin,
             ),
             self._flavour,

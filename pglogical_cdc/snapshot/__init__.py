@@ -1,5 +1,9 @@
 """Snapshots: the rows that are there, read so that the stream goes on exactly where they end."""
 
+from pglogical_cdc.snapshot.ask import Ask
+from pglogical_cdc.snapshot.chunk import Chunk
+from pglogical_cdc.snapshot.chunk_reader import ChunkReader
+from pglogical_cdc.snapshot.incremental import IncrementalSnapshot, IncrementalState
 from pglogical_cdc.snapshot.initial import InitialSnapshot
 from pglogical_cdc.snapshot.marks import Make, Marks
 from pglogical_cdc.snapshot.opening import (
@@ -9,19 +13,30 @@ from pglogical_cdc.snapshot.opening import (
     definition,
     open_table,
 )
+from pglogical_cdc.snapshot.row_key import KeyColumn, RowKey, row_key
 from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
 from pglogical_cdc.snapshot.stats import SnapshotStats
+from pglogical_cdc.snapshot.window import Window
 
 __all__ = (
+    "Ask",
+    "Chunk",
+    "ChunkReader",
+    "IncrementalSnapshot",
+    "IncrementalState",
     "InitialSnapshot",
+    "KeyColumn",
     "Make",
     "Marks",
     "OpenedTable",
+    "RowKey",
     "SelectedTable",
     "SnapshotStats",
+    "Window",
     "begin_under",
     "check_unaltered",
     "definition",
     "open_table",
+    "row_key",
     "select_tables",
 )

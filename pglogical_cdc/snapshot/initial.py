@@ -8,8 +8,8 @@ its own under it, so that no table is locked for longer than it takes to read it
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -43,6 +43,7 @@ from pglogical_cdc.postgres import (
     set_client_encoding,
 )
 from pglogical_cdc.protocol import CopyRowParser, RelationMessage, TupleData
+from pglogical_cdc.snapshot.ask import Ask
 from pglogical_cdc.snapshot.marks import Marks
 from pglogical_cdc.snapshot.opening import (
     OpenedTable,
@@ -54,7 +55,7 @@ from pglogical_cdc.snapshot.opening import (
 from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
 from pglogical_cdc.snapshot.stats import SnapshotStats
 
-__all__ = ("Ask", "InitialSnapshot")
+__all__ = ("InitialSnapshot",)
 
 T = TypeVar("T")
 
@@ -64,14 +65,6 @@ _LOCKED_PAUSE: Final = 0.1
 _KEEPALIVE: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
 """The connection that holds the snapshot is silent until all is read, and a firewall on the way
 would forget it."""
-
-
-class Ask(Protocol):
-    """Carries a conversation on over a connection that is not in the snapshot."""
-
-    def __call__(self, conversation: Callable[[], Conversation[T]]) -> Awaitable[T]:
-        """Return its result."""
-        ...
 
 
 class InitialSnapshot:

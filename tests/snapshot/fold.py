@@ -56,6 +56,9 @@ class Fold:
             self._last = change.position
         rows = self.tables[change.table]
         match change:
+            case SnapshotRead(snapshot="incremental", after=after):
+                self.read += 1
+                rows[after[_KEY]] = dict(after)
             case SnapshotRead(snapshot=marker, after=after):
                 if marker == "first" or (marker == "last" and change.number == 1):
                     # It begins, or begins anew after a crash.

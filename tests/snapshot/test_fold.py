@@ -13,7 +13,7 @@ import pytest
 from tests.reading import reader
 from tests.snapshot.fold import Fold, differences, read_tables
 from tests.snapshot.killed import load, run_for
-from tests.snapshot.writers import create_tables, writers
+from tests.snapshot.writers import TABLES, create_tables, writers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,6 +70,32 @@ def test_copy_of_a_consumer_that_is_killed(
         "SELECT slot_name FROM pg_replication_slots WHERE database = %s", [database.name]
     )
     assert slots == [(slot_name,)]
+
+
+@pytest.mark.pg
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_copy_of_three_tables_beside_the_stream(
+    database: Database, slot_name: str, seed: int
+) -> None:
+    create_tables(database.dsn, _ROWS)
+    fold = Fold(strict=False)
+    with (
+        _locks_watched(database.dsn),
+        writers(database.dsn, seed),
+        reader(database, slot_name, create=True) as made,
+    ):
+        begun = [made.snapshot_table(f"public.{name}", chunk_rows=250) for name in TABLES]
+        for change in made:
+            fold.apply(change)
+            if all(each.is_over for each in begun):
+                made.stop()
+    assert [each.state for each in begun] == ["complete"] * len(TABLES)
+    assert fold.read > 0
+    with reader(database, slot_name, until="now") as made:
+        for change in made:
+            fold.apply(change)
+    assert differences(fold.tables, read_tables(database.dsn)) == []
 
 
 class _locks_watched:

@@ -1,0 +1,98 @@
+"""Watermarks: messages in the WAL, between which rows are read; and what their snapshot sees.
+
+``pg_logical_emit_message`` needs no table, and no privilege but to connect (manual, "Replication
+Management Functions").
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from psycopg import sql
+
+from pglogical_cdc._attrs import record
+from pglogical_cdc.lsn import LSN
+from pglogical_cdc.postgres.conversation import Conversation
+
+__all__ = (
+    "WATERMARK_PREFIX",
+    "RunningTransactions",
+    "high_watermark",
+    "low_watermark",
+    "running_transactions",
+    "unfinished",
+)
+
+WATERMARK_PREFIX: Final = "pglogical_cdc"
+"""Prefix of the messages."""
+
+_XIDS: Final = 1 << 32
+_HALF: Final = 1 << 31
+
+
+@record
+class RunningTransactions:
+    """Which transactions a snapshot does not see, by the 32-bit IDs that the stream has."""
+
+    xmin: int
+    """The first that was running."""
+    xmax: int
+    """The first that had not begun."""
+    running: frozenset[int]
+    """Those between the two that were running."""
+
+    def sees(self, xid: int) -> bool:
+        """Tell whether the snapshot sees what a transaction has committed."""
+        return xid not in self.running and (xid - self.xmax) % _XIDS >= _HALF
+
+    def is_before(self, xid: int) -> bool:
+        """Tell whether a transaction had ended before all that were running began."""
+        return (xid - self.xmin) % _XIDS >= _HALF
+
+
+def low_watermark(token: str) -> Conversation[LSN]:
+    """Write a message, and return where the WAL has it: what committed before it lies before it.
+
+    It is not flushed, for the high watermark behind it is.
+    """
+    ((lsn,),) = yield sql.SQL(
+        "SELECT pg_catalog.pg_logical_emit_message(false, {}, {})::pg_catalog.text"
+    ).format(sql.Literal(WATERMARK_PREFIX), sql.Literal(f"low {token}"))
+    return LSN.parse(str(lsn))
+
+
+def high_watermark(token: str) -> Conversation[None]:
+    """Commit a message, which the stream has after all that commits before it.
+
+    It is not waited for until standbys have it: some may be held back for long.
+    """
+    yield sql.SQL(
+        "SELECT pg_catalog.set_config('synchronous_commit', 'local', true),"
+        " pg_catalog.pg_logical_emit_message(true, {}, {})"
+    ).format(sql.Literal(WATERMARK_PREFIX), sql.Literal(token))
+
+
+def running_transactions() -> Conversation[RunningTransactions]:
+    """Return what the snapshot of this transaction, or statement, does not see."""
+    ((text,),) = yield sql.SQL("SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text")
+    xmin, xmax, running = str(text).split(":")
+    return RunningTransactions(
+        int(xmin) % _XIDS,
+        int(xmax) % _XIDS,
+        frozenset(int(xid) % _XIDS for xid in running.split(",") if xid),
+    )
+
+
+def unfinished() -> Conversation[frozenset[int]]:
+    """Return the transactions that are running and may have been committed.
+
+    A commit is visible to others only after it has been flushed, and perhaps sent to standbys, and
+    the stream may have it before. Of a session that waits for its next statement it is known that
+    it has not begun to commit.
+    """
+    running = yield from running_transactions()
+    rows = yield sql.SQL(
+        "SELECT a.backend_xid::pg_catalog.text FROM pg_catalog.pg_stat_activity a"
+        " WHERE a.backend_xid IS NOT NULL AND a.state LIKE 'idle in transaction%'"
+    )
+    return running.running - {int(xid) for (xid,) in rows}

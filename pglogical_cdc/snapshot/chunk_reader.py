@@ -1,0 +1,283 @@
+"""ChunkReader: reads the chunks of incremental snapshots, each under a snapshot of its own."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
+
+import psycopg
+from attrs import evolve
+from psycopg import sql
+
+from pglogical_cdc.errors import CdcError, ConfigurationError, TableAlteredError
+from pglogical_cdc.events import SnapshotPoint
+from pglogical_cdc.postgres import (
+    AnyConnection,
+    Conversation,
+    CopyOut,
+    Flavour,
+    Server,
+    diagnose,
+    exchange,
+    high_watermark,
+    low_watermark,
+    running_transactions,
+    set_client_encoding,
+    unfinished,
+)
+from pglogical_cdc.protocol import CopyRowParser, TupleData
+from pglogical_cdc.snapshot.ask import Ask
+from pglogical_cdc.snapshot.chunk import Chunk, equal_keys, read_rows
+from pglogical_cdc.snapshot.incremental import IncrementalSnapshot
+from pglogical_cdc.snapshot.opening import open_table
+from pglogical_cdc.snapshot.row_key import row_key
+from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
+from pglogical_cdc.snapshot.window import Key, Window
+
+__all__ = ("ChunkReader",)
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_WAIT: Final = 1.0
+"""Seconds."""
+
+
+class ChunkReader:
+    """Reads chunks over a connection of its own, one after the other.
+
+    Args:
+        connect: opens the connection.
+        ask: carries a conversation on over another one.
+        server: the server.
+        publications: whose tables may be read.
+        slot: the slot that errors name.
+        binary: whether values come in binary.
+        flavour: how to wait.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[AnyConnection]],
+        ask: Ask,
+        *,
+        server: Server,
+        publications: Sequence[str],
+        slot: str,
+        binary: bool,
+        flavour: Flavour,
+    ) -> None:
+        self._connect = connect
+        self._ask = ask
+        self._server = server
+        self._publications = publications
+        self._slot = slot
+        self._binary = binary
+        self._flavour = flavour
+        self.awaited: str | None = None
+        """The watermark that the stream has to get to before a table without key is read."""
+        self._caught_up: IncrementalSnapshot | None = None
+        self._worker: AnyConnection | None = None
+        self._copy: CopyOut | None = None
+        self._parser = CopyRowParser(0)
+
+    async def read(self, snapshot: IncrementalSnapshot) -> Chunk | None:
+        """Read the next chunk of a table; None if that has to be tried later, or it has failed.
+
+        Raises:
+            Stopped: the flavour was stopped.
+        """
+        failure: CdcError
+        try:
+            return await self._read(snapshot)
+        except psycopg.Error as error:
+            self.close()
+            # Without the server's own error behind it: it quotes the statement, and so keys.
+            failure = diagnose(error, slot=self._slot)
+        except CdcError as error:
+            self.close()
+            failure = error
+        except BaseException:
+            self.close()
+            raise
+        if isinstance(failure, TableAlteredError):
+            snapshot.table = None
+        if failure.retryable:
+            _log.info("%r: %s; trying again", snapshot, failure)
+            snapshot.try_later()
+        else:
+            _log.error("%r cannot go on: %s", snapshot, failure)
+            snapshot.fail(failure)
+        return None
+
+    async def _read(self, snapshot: IncrementalSnapshot) -> Chunk | None:
+        if snapshot.table is None:
+            await self._begin(snapshot)
+        table, key = snapshot.table, snapshot.key
+        assert table is not None
+        token = secrets.token_hex(8)
+        if key is None and self._caught_up is not snapshot:
+            # Its transaction lasts until the stream has got to it: that must not be long.
+            await self._ask(lambda: high_watermark(token))
+            self._caught_up, self.awaited = snapshot, token
+            return None
+        low = await self._ask(lambda: low_watermark(token))
+        if self._worker is None:
+            self._worker = await self._connect()
+        # The lock before the snapshot: what others did to the table before it is visible then.
+        await self._say(_begin())
+        try:
+            opened = await self._say(open_table(table, binary=self._binary))
+        except psycopg.errors.LockNotAvailable:
+            await self._say(_end())
+            snapshot.try_later()
+            return None
+        if await self._say(row_key(table)) != key:
+            snapshot.table = None
+            await self._say(_end())
+            raise TableAlteredError(f"table {table} has another key than before")
+        running = await self._say(running_transactions())
+        if not snapshot.may_read(running):
+            await self._say(_end())
+            snapshot.try_later()
+            return None
+        taken = await self._say(_now(running.xmax))
+        # Right behind the snapshot, so that few changes come in between.
+        await self._ask(lambda: high_watermark(token))
+        if self._server.client_encoding != "UTF8":
+            # For the rows alone: names are asked for, and said, in UTF-8.
+            await self._say(set_client_encoding(self._server.client_encoding, local=True))
+        rows: dict[Key, TupleData] = {}
+        again = snapshot.next_again
+        if key is not None:
+            rows = await self._say(
+                read_rows(
+                    table,
+                    opened.message,
+                    key,
+                    after=snapshot.after,
+                    again=again,
+                    limit=snapshot.chunk_rows,
+                    binary=self._binary,
+                )
+            )
+            await self._say(_end())
+        return Chunk(
+            snapshot=snapshot,
+            token=token,
+            opened=opened,
+            taken=taken,
+            window=Window(
+                low, running, rows, is_plain=key is None or key.is_plain, has_key=key is not None
+            ),
+            read_again=again,
+            last=next(reversed(rows), None),
+            ended=not again and len(rows) < snapshot.chunk_rows,
+        )
+
+    async def _begin(self, snapshot: IncrementalSnapshot) -> None:
+        version = self._server.version
+        tables = await self._ask(lambda: select_tables(self._publications, version))
+        for table in tables:
+            if (table.schema, table.name) == snapshot.name:
+                break
+        else:
+            raise ConfigurationError(
+                f"{'.'.join(snapshot.name)} is not among the tables that the publications publish: "
+                "views, unlogged tables, and with publish_via_partition_root partitions, never are"
+            )
+        if snapshot.where is not None:
+            both = [f"({each})" for each in (table.row_filter, snapshot.where) if each is not None]
+            table = evolve(table, row_filter=" AND ".join(both))
+        selected: SelectedTable = table
+        key = await self._ask(lambda: row_key(selected))
+        if snapshot.after is not None and key != snapshot.key:
+            raise ConfigurationError(
+                f"table {table} has another key than before, so that its rows cannot be read on: "
+                "begin a new snapshot of it"
+            )
+        snapshot.begin(selected, key)
+        snapshot.suspect(await self._ask(unfinished))
+
+    async def settle(self, chunk: Chunk) -> bool:
+        """Compare the keys that only the server can compare; whether the rows are good.
+
+        Raises:
+            CdcError: the server cannot be asked.
+            Stopped: the flavour was stopped.
+        """
+        window, key = chunk.window, chunk.snapshot.key
+        if not window.is_spoiled and window.touched and key is not None:
+            for is_whole in (True, False):
+                touched = [each for each, whole in window.touched.items() if whole is is_whole]
+                if touched and window.rows:
+                    compare = partial(equal_keys, key, window.rows, touched, binary=self._binary)
+                    window.leave_out(await self._ask(compare), is_whole=is_whole)
+        return not window.is_spoiled
+
+    async def next_rows(self, chunk: Chunk) -> Sequence[TupleData]:
+        """Return the next rows of a chunk; none at its end.
+
+        Raises:
+            CdcError: they cannot be read.
+            Stopped: the flavour was stopped.
+        """
+        if not chunk.is_in_one_piece:
+            rows, chunk.window.rows = list(chunk.window.rows.values()), {}
+            return rows
+        try:
+            return await self._next_rows(chunk)
+        except psycopg.Error as error:
+            self.close()
+            raise diagnose(error, slot=self._slot) from None
+        except BaseException:
+            self.close()
+            raise
+
+    async def _next_rows(self, chunk: Chunk) -> Sequence[TupleData]:
+        worker = self._worker
+        if worker is None:
+            raise psycopg.OperationalError("the connection that reads the rows was closed")
+        if self._copy is None:
+            self._copy = await CopyOut.start(worker, chunk.opened.copy, self._flavour)
+            self._parser = CopyRowParser(len(chunk.opened.message.columns), binary=self._binary)
+        copy = self._copy
+        while not (messages := copy.read()):
+            if copy.ended:
+                self._copy = None
+                await self._say(_end())
+                return ()
+            await self._flavour.wait(copy.socket, _WAIT)
+        return [row for row in map(self._parser.parse, messages) if row is not None]
+
+    async def _say(self, conversation: Conversation[T]) -> T:
+        assert self._worker is not None
+        # Without patience: a condition may take long to find rows.
+        return await exchange(self._worker, conversation, self._flavour)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._copy = None
+        if self._worker is not None:
+            self._worker.pgconn.finish()
+            self._worker = None
+
+
+def _begin() -> Conversation[None]:
+    yield sql.SQL("SET row_security = off; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
+def _now(xid: int) -> Conversation[SnapshotPoint]:
+    ((now,),) = yield sql.SQL(
+        "SELECT (EXTRACT(EPOCH FROM pg_catalog.statement_timestamp())"
+        " OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8::pg_catalog.text"
+    )
+    return SnapshotPoint(xid, int(now))
+
+
+def _end() -> Conversation[None]:
+    yield sql.SQL("COMMIT")

@@ -1,0 +1,224 @@
+"""IncrementalSnapshot: the rows of one table, read chunk by chunk while the stream goes on.
+
+The idea is that of DBLog (Andreakis and Papapanagiotou, 2020), which Debezium's incremental
+snapshots follow too: see `Window` for how rows and stream are merged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, TypeAlias
+
+from pglogical_cdc.errors import CdcError, ConfigurationError
+from pglogical_cdc.events import RowChange, Update
+from pglogical_cdc.postgres import RunningTransactions, qualified_name
+from pglogical_cdc.snapshot.row_key import RowKey
+from pglogical_cdc.snapshot.selection import SelectedTable
+from pglogical_cdc.snapshot.window import Key, Window, changed_keys
+
+__all__ = ("IncrementalSnapshot", "IncrementalState")
+
+IncrementalState: TypeAlias = Literal[
+    "waiting", "reading", "paused", "complete", "cancelled", "failed"
+]
+
+_MOST_AGAIN: Final = 500
+"""Rows that are read again at once."""
+
+_FIRST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 1.0
+"""Seconds until something is tried again that somebody else was in the way of."""
+
+_LONGEST_CHUNK: Final = 1_000_000
+"""Rows; they are in memory until the stream has got to them."""
+
+
+class IncrementalSnapshot:
+    """A snapshot of one table beside the stream, as `ReplicationReader.snapshot_table` begins it.
+
+    Its methods may be called from any thread; the rows come from the reader, whoever reads it.
+
+    Args:
+        table: ``schema.table``.
+        where: an SQL condition that the rows fulfil; None for all.
+        chunk_rows: rows that are read at once.
+        wake: called when there is something to do for the reader.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        *,
+        where: str | None = None,
+        chunk_rows: int,
+        wake: Callable[[], None],
+    ) -> None:
+        if not isinstance(table, str):
+            raise ConfigurationError(f"table is {table!r}; expected 'schema.table'")
+        if where is not None and not (isinstance(where, str) and where.strip()):
+            raise ConfigurationError("where: expected an SQL condition, or None for all rows")
+        if type(chunk_rows) is not int or not 0 < chunk_rows <= _LONGEST_CHUNK:
+            raise ConfigurationError(
+                f"chunk_rows is {chunk_rows!r}; expected a number from 1 to {_LONGEST_CHUNK}"
+            )
+        self.name = qualified_name(table)
+        """Schema and name of the table."""
+        self.where = where
+        self.chunk_rows = chunk_rows
+        self.state: IncrementalState = "waiting"
+        """Where it stands; ``"complete"`` once all of its rows were read."""
+        self.error: CdcError | None = None
+        """Why it has failed."""
+        self.rows = 0
+        """Rows that were read and handed on."""
+        self.table: SelectedTable | None = None
+        """What is read of the table; None until it was looked for."""
+        self.key: RowKey | None = None
+        """By what its rows are told apart; None if it has no key."""
+        self.after: Key | None = None
+        """The key up to which rows were read; None before the first."""
+        self.again: dict[Key, None] = {}
+        """Keys of rows that have to be read again, or as well."""
+        self.has_read_all = False
+        """Whether the last chunk was the last one, but for what has to be read again."""
+        self.retry_at = 0.0
+        """When the next attempt is due, by the monotonic clock."""
+        self._wake = wake
+        self._resumes: IncrementalState = "waiting"
+        self._pause = _FIRST_PAUSE
+        self._delivered: set[int] = set()
+        """Transactions that changed the table and were read in the stream."""
+        self._suspects: frozenset[int] | None = None
+        """Transactions that the stream may have had before that was noted."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {'.'.join(self.name)}: {self.state}>"
+
+    # -- for everybody
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more rows come."""
+        return self.state in ("complete", "cancelled", "failed")
+
+    def pause(self) -> None:
+        """Read no further chunk until `resume`. One that is being read still comes."""
+        if not self.is_over and self.state != "paused":
+            self._resumes, self.state = self.state, "paused"
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        if self.state == "paused":
+            self.state = self._resumes
+            self._wake()
+
+    def cancel(self) -> None:
+        """Read no further chunk ever. One that is being read still comes."""
+        if not self.is_over:
+            self.state = "cancelled"
+            self._wake()
+
+    # -- for who reads
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether the next chunk may be read.
+
+        Args:
+            now: by the monotonic clock.
+        """
+        return self.state in ("waiting", "reading") and now >= self.retry_at
+
+    def begin(self, table: SelectedTable, key: RowKey | None) -> None:
+        """Note what was found out of the table, from now on `see` has its changes.
+
+        Args:
+            table: what is read.
+            key: by what its rows are told apart.
+        """
+        self.table, self.key = table, key
+        if self.state == "waiting":
+            self.state = "reading"
+
+    def suspect(self, suspects: frozenset[int]) -> None:
+        """Note running transactions that the stream may have had before `begin`."""
+        self._suspects = suspects
+
+    def fail(self, error: CdcError) -> None:
+        """Note that it cannot go on."""
+        if not self.is_over:
+            self.state, self.error = "failed", error
+
+    def try_later(self) -> None:
+        """Note that something was in the way: a lock, or a transaction."""
+        self.retry_at = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+
+    def may_read(self, running: RunningTransactions) -> bool:
+        """Tell whether what a snapshot sees is no older than what the stream has had.
+
+        Args:
+            running: what it does not see.
+        """
+        assert self._suspects is not None
+        self._suspects &= running.running
+        self._delivered = {xid for xid in self._delivered if not running.is_before(xid)}
+        return self._suspects.isdisjoint(running.running) and self._delivered.isdisjoint(
+            running.running
+        )
+
+    def see(self, change: RowChange, window: Window | None) -> None:
+        """Take notice of a change of the table.
+
+        Args:
+            change: the change, which was read from the stream.
+            window: the rows that were read and are not handed on yet, if they are of this table.
+        """
+        transaction = change.transaction
+        if transaction is None:
+            return
+        self._delivered.add(transaction.xid)
+        if self.key is None:
+            keys, is_whole = None, True
+        else:
+            keys, is_whole = changed_keys(change, [column.name for column in self.key.columns])
+        if window is not None:
+            window.see(change, keys, is_whole=is_whole)
+        if (
+            not is_whole
+            and isinstance(change, Update)
+            and change.before is not None
+            and keys is not None
+            and len(keys) > 1
+        ):
+            # It may have moved from where nothing was read yet to where nothing is read any more.
+            self.again[keys[0]] = None
+
+    @property
+    def next_again(self) -> Sequence[Key]:
+        """The keys that are read by themselves next; none while there is the rest of the table."""
+        # Those first: the table may be long.
+        return list(self.again)[:_MOST_AGAIN]
+
+    def advance(
+        self, read: Sequence[Key], again: set[Key], last: Key | None, *, ended: bool
+    ) -> None:
+        """Note that a chunk was handed on.
+
+        Args:
+            read: the keys of `next_again` that it was of; none if it was of what is next.
+            again: keys of rows that have to be read once more.
+            last: the key of its last row.
+            ended: whether there is nothing behind it.
+        """
+        self._pause = _FIRST_PAUSE
+        for key in read:
+            self.again.pop(key, None)
+        self.again.update(dict.fromkeys(again))
+        if not read:
+            self.after, self.has_read_all = last or self.after, ended
+        if self.has_read_all and not self.again and not self.is_over:
+            self.state = "complete"
