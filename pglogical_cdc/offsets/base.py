@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final, Protocol, runtime_checkable
 
+from attrs import field
+
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.lsn import LSN
@@ -37,6 +39,9 @@ class Offset:
     A server whose timeline does not contain it does not have what was delivered. The position of a
     keepalive never counts here: past the last transaction, timelines may differ and nothing is
     lost."""
+    snapshot: str = field(default="", repr=False)
+    """What a resumable snapshot has still to read, in the form of the reader; empty if there is
+    nothing. It has keys of rows in it."""
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.system_identifier, str) or not _SYSTEM.fullmatch(
@@ -60,6 +65,10 @@ class Offset:
         ):
             if not isinstance(value, LSN):
                 raise ConfigurationError(f"{name}: expected an LSN, not {type(value).__name__}")
+        if not isinstance(self.snapshot, str):
+            raise ConfigurationError(
+                f"snapshot: expected a str, not {type(self.snapshot).__name__}"
+            )
 
 
 def check_key(key: str, offset: Offset) -> None:

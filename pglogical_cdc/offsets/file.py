@@ -5,7 +5,8 @@ The file is a JSON object, for people to read and, while no reader runs, to edit
     {"version":1,"system_identifier":"7301234567890123456","timeline":1,"slot":"shop_cdc",
      "position":"0/16B3748","transaction_end":"0/16B3700"}
 
-On one line, all members there, and no others. ``version`` is that of the format.
+On one line, all members there, and no others; while a resumable snapshot is being taken also
+``snapshot``. ``version`` is that of the format.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ _TYPES: Final[dict[str, type]] = {
     "transaction_end": str,
 }
 """The members of version 1, and what Python reads each of them as."""
-_MAX_BYTES: Final = 4096
+_SNAPSHOT: Final = {**_TYPES, "snapshot": str}
+"""The same while a snapshot is being taken."""
+_MAX_BYTES: Final = 1 << 24
 """No offset is nearly as long; what is there may be anything."""
 _KINDS: Final = {
     bool: "a boolean",
@@ -218,6 +221,8 @@ def _json(offset: Offset) -> bytes:
         "position": str(offset.position),
         "transaction_end": str(offset.transaction_end),
     }
+    if offset.snapshot:
+        members["snapshot"] = offset.snapshot
     return json.dumps(members, separators=(",", ":")).encode() + b"\n"
 
 
@@ -228,13 +233,14 @@ def _parse(content: bytes) -> Offset:
         raise _UnexpectedError(
             f"version {_VERSION} of the format", f"version {version}, of another release"
         )
-    if members.keys() != _TYPES.keys():
+    types = _SNAPSHOT if "snapshot" in members else _TYPES
+    if members.keys() != types.keys():
         absent = [name for name in _TYPES if name not in members]
         raise _UnexpectedError(
             f"an object of {', '.join(_TYPES)}",
             f"one without {', '.join(absent)}" if absent else "one with more members",
         )
-    for name, kind in _TYPES.items():
+    for name, kind in types.items():
         if type(members[name]) is not kind:
             raise _UnexpectedError(f"{_KINDS[kind]} as {name}", _KINDS[type(members[name])])
     try:
@@ -244,6 +250,7 @@ def _parse(content: bytes) -> Offset:
             members["slot"],
             _lsn("position", members["position"]),
             _lsn("transaction_end", members["transaction_end"]),
+            members.get("snapshot", ""),
         )
     except ConfigurationError as error:
         raise _UnexpectedError("the values of an offset", str(error)) from None

@@ -40,18 +40,19 @@ _SESSION: Final = sql.SQL(
 _EXISTS: Final = sql.SQL("SELECT pg_catalog.to_regclass(%s) IS NOT NULL")
 _CREATE: Final = (
     "CREATE TABLE IF NOT EXISTS {} (slot text PRIMARY KEY, system_identifier text NOT NULL,"
-    " timeline bigint NOT NULL, position pg_lsn NOT NULL, transaction_end pg_lsn NOT NULL)"
+    " timeline bigint NOT NULL, position pg_lsn NOT NULL, transaction_end pg_lsn NOT NULL,"
+    " snapshot text NOT NULL DEFAULT '')"
 )
 _SELECT: Final = (
-    "SELECT system_identifier, timeline, position::text, transaction_end::text"
+    "SELECT system_identifier, timeline, position::text, transaction_end::text, snapshot"
     " FROM {} WHERE slot = %s"
 )
 _UPSERT: Final = (
-    "INSERT INTO {} (slot, system_identifier, timeline, position, transaction_end)"
-    " VALUES (%s, %s, %s, %s::pg_lsn, %s::pg_lsn)"
-    " ON CONFLICT (slot) DO UPDATE SET (system_identifier, timeline, position, transaction_end)"
-    " = (EXCLUDED.system_identifier, EXCLUDED.timeline, EXCLUDED.position,"
-    " EXCLUDED.transaction_end)"
+    "INSERT INTO {} (slot, system_identifier, timeline, position, transaction_end, snapshot)"
+    " VALUES (%s, %s, %s, %s::pg_lsn, %s::pg_lsn, %s)"
+    " ON CONFLICT (slot) DO UPDATE SET (system_identifier, timeline, position, transaction_end,"
+    " snapshot) = (EXCLUDED.system_identifier, EXCLUDED.timeline, EXCLUDED.position,"
+    " EXCLUDED.transaction_end, EXCLUDED.snapshot)"
 )
 
 _MADE_MEANWHILE: Final = ("23505", "42P07", "42710")
@@ -73,7 +74,8 @@ class PostgresOffsets:
             system_identifier text NOT NULL,
             timeline bigint NOT NULL,
             position pg_lsn NOT NULL,
-            transaction_end pg_lsn NOT NULL
+            transaction_end pg_lsn NOT NULL,
+            snapshot text NOT NULL DEFAULT ''
         )
 
     The connection is opened at the first use, and once more when it turns out to be lost. It has
@@ -120,8 +122,8 @@ class PostgresOffsets:
         if not rows:
             return None
         try:
-            ((system, timeline, position, end),) = rows
-            return Offset(system, timeline, key, LSN.parse(position), LSN.parse(end))
+            ((system, timeline, position, end, snapshot),) = rows
+            return Offset(system, timeline, key, LSN.parse(position), LSN.parse(end), snapshot)
         except (ValueError, TypeError):
             raise OffsetStoreError(
                 f"cannot {what} in {self._table}: expected one row with an offset, found "
@@ -148,6 +150,7 @@ class PostgresOffsets:
                 offset.timeline,
                 str(offset.position),
                 str(offset.transaction_end),
+                offset.snapshot,
             ],
         )
         if cursor.rowcount != 1:

@@ -9,19 +9,39 @@ from typing import Final
 
 from attrs import evolve
 
-from pglogical_cdc.errors import CdcError
+from pglogical_cdc._attrs import record
+from pglogical_cdc.errors import CdcError, ConfigurationError
 from pglogical_cdc.events import Change, Relation, Row, RowChange, SnapshotRead
 from pglogical_cdc.lsn import LSN
-from pglogical_cdc.postgres import Flavour, Server
+from pglogical_cdc.postgres import Flavour, Server, qualified_name
 from pglogical_cdc.replication.beside import Beside
 from pglogical_cdc.replication.session import Session
-from pglogical_cdc.replication.settings import Settings
-from pglogical_cdc.snapshot import Chunk, ChunkReader, IncrementalSnapshot
+from pglogical_cdc.replication.settings import CHUNK_ROWS, Settings
+from pglogical_cdc.snapshot import (
+    Chunk,
+    ChunkReader,
+    IncrementalSnapshot,
+    Key,
+    RemainingTable,
+    remaining_text,
+)
 
 __all__ = ("Incremental",)
 
 _LONGEST_WAIT: Final = 1.0
 """Seconds."""
+
+
+@record
+class _Mark:
+    """What is to be stored of a resumable snapshot when a chunk is dealt with."""
+
+    commit_lsn: LSN
+    snapshot: IncrementalSnapshot
+    table: RemainingTable
+    read_again: Sequence[Key]
+    """Keys that the chunk was read for."""
+    ended: bool
 
 
 class Incremental:
@@ -38,6 +58,12 @@ class Incremental:
     def __init__(self, settings: Settings, flavour: Flavour) -> None:
         self._settings = settings
         self._flavour = flavour
+        self._required: list[IncrementalSnapshot] = []
+        """Those of a resumable snapshot of which it is not stored yet that they are over."""
+        self._recorded: dict[IncrementalSnapshot, RemainingTable] = {}
+        """What is stored of each of them."""
+        self._marks: deque[_Mark] = deque()
+        """What will be stored when more is dealt with."""
         self._waiting: deque[IncrementalSnapshot] = deque()
         """The snapshots that are not over, in the order of their turns."""
         self._tables: dict[int, list[IncrementalSnapshot]] = {}
@@ -61,10 +87,55 @@ class Incremental:
         self._is_over = True
         """Whether all of the chunk was handed on."""
 
-    def add(self, snapshot: IncrementalSnapshot) -> None:
-        """Have a snapshot taken; from any thread."""
+    def begin(self, table: str, *, where: str | None, chunk_rows: int) -> IncrementalSnapshot:
+        """Begin a snapshot of a table; from any thread.
+
+        Raises:
+            ConfigurationError: an argument is wrong.
+        """
+        if not isinstance(table, str):
+            raise ConfigurationError(f"table is {table!r}; expected 'schema.table'")
+        wake = self._flavour.wake
+        name = qualified_name(table)
+        snapshot = IncrementalSnapshot(name, where=where, chunk_rows=chunk_rows, wake=wake)
         self._waiting.append(snapshot)
-        self._flavour.wake()
+        wake()
+        return snapshot
+
+    def load(self, remaining: Sequence[RemainingTable]) -> None:
+        """Begin, or go on with, a resumable snapshot."""
+        wake = self._flavour.wake
+        for table in remaining:
+            snapshot = IncrementalSnapshot(
+                table.name, chunk_rows=CHUNK_ROWS, wake=wake, is_required=True
+            )
+            snapshot.go_on(table.after, table.again, table.rows)
+            self._waiting.append(snapshot)
+            self._required.append(snapshot)
+            self._recorded[snapshot] = table
+
+    def remaining_at(self, position: LSN) -> str:
+        """Return what a resumable snapshot has still to read when a position is dealt with."""
+        marks = self._marks
+        while marks and marks[0].commit_lsn < position:
+            mark = marks.popleft()
+            if mark.ended:
+                self._required.remove(mark.snapshot)
+            else:
+                self._recorded[mark.snapshot] = mark.table
+        read_again: dict[IncrementalSnapshot, list[Key]] = {}
+        for mark in marks:
+            read_again.setdefault(mark.snapshot, []).extend(mark.read_again)
+        return remaining_text(
+            [
+                evolve(
+                    self._recorded[snapshot],
+                    again=tuple(dict.fromkeys([*snapshot.again, *read_again.get(snapshot, ())])),
+                )
+                for snapshot in self._required
+            ],
+            binary=self._settings.binary,
+        )
 
     @property
     def is_busy(self) -> bool:
@@ -119,6 +190,8 @@ class Incremental:
                 flavour=self._flavour,
             )
         chunk = await self._reader.read(snapshot)
+        if snapshot.is_required and snapshot.error is not None:
+            raise snapshot.error
         if snapshot.table is not None and not snapshot.is_over:
             known = self._tables.setdefault(snapshot.table.oid, [])
             if snapshot not in known:
@@ -251,6 +324,10 @@ class Incremental:
         if not rows or not chunk.is_in_one_piece:
             self._is_over = True
             snapshot.advance(chunk.read_again, chunk.window.again, chunk.last, ended=chunk.ended)
+            if snapshot.is_required:
+                table = RemainingTable(snapshot.name, snapshot.after, (), snapshot.rows)
+                ended = snapshot.state == "complete"
+                self._marks.append(_Mark(commit_lsn, snapshot, table, chunk.read_again, ended))
         self._batch = changes
         return changes
 

@@ -11,6 +11,7 @@ from attrs import evolve
 
 from pglogical_cdc.errors import (
     CdcError,
+    ConfigurationError,
     ConnectionLostError,
     SilentServerError,
     SlotInUseError,
@@ -36,11 +37,11 @@ from pglogical_cdc.replication.retries import Retries
 from pglogical_cdc.replication.session import Session
 from pglogical_cdc.replication.settings import ReaderEvent, ReaderState, Settings
 from pglogical_cdc.replication.silence import Silence
-from pglogical_cdc.replication.stored import StoredPosition
+from pglogical_cdc.replication.stored import BEGUN, StoredPosition
 from pglogical_cdc.replication.stream import Stream
 
 if TYPE_CHECKING:
-    from pglogical_cdc.snapshot import InitialSnapshot
+    from pglogical_cdc.snapshot import InitialSnapshot, RemainingTable
 
 __all__ = ("Link",)
 
@@ -86,12 +87,14 @@ class Link:
         """When the next attempt is due, by the monotonic clock."""
         self.connects = 0
         """How many streams there were, but for those that were ended on purpose."""
+        self.remaining: list[RemainingTable] | None = None
+        """The tables of a resumable snapshot that are to be read; None if there is none."""
         self._watermarks = False
         """Whether streams have to bring messages, for incremental snapshots."""
         self._conninfo = Conninfo(conninfo)
         self._settings = settings
         self._flavour = flavour
-        self._position = StoredPosition(settings, flavour)
+        self.position = StoredPosition(settings, flavour)
         self._opened: Opened | None = None
         self._retries = Retries(settings.reconnect)
         self._silence = Silence(_LONGEST_PATIENCE)
@@ -118,9 +121,16 @@ class Link:
         self.beside = Beside(self._given, self._settings.slot, self._flavour)
         self._retries.slot_patience = _SLOT_PATIENCE
         try:
-            known = await self._position.load()
+            known = await self.position.load()
+            if known is not None and known.snapshot and not self._settings.snapshot_resumable:
+                raise ConfigurationError(
+                    f"offsets has a snapshot of slot {known.slot!r} that was not read to its end: "
+                    "go on with snapshot_resumable=True, or delete what is stored and drop the slot"
+                )
             while not await self._try_to_open(known):
                 pass
+            if self.session is not None and self.handoff is None:
+                await self._find_remaining(known)
         except BaseException:
             self.beside.close()
             raise
@@ -144,6 +154,25 @@ class Link:
                 raise Stopped from None
             return False
         return True
+
+    # -- the snapshot with it
+
+    async def _find_remaining(self, known: Offset | None) -> None:
+        """Find out which tables of a resumable snapshot are to be read."""
+        opened, settings = self._opened, self._settings
+        assert opened is not None
+        text = BEGUN if opened.loads else "" if known is None else known.snapshot
+        if not text:
+            return
+        from pglogical_cdc.snapshot import RemainingTable, parse_remaining, select_tables
+
+        self.remaining = parse_remaining(text, binary=settings.binary)
+        if self.remaining is None:
+            version = opened.server.version
+            tables = await self.beside.ask(lambda: select_tables(settings.publications, version))
+            self.remaining = [
+                RemainingTable((table.schema, table.name), None, (), 0) for table in tables
+            ]
 
     # -- the snapshot before it
 
@@ -304,16 +333,23 @@ class Link:
 
     async def _connect(self, known: Offset | None, *, begins: bool = False) -> None:
         settings = self._settings
+        # Of a snapshot that had begun, and no more than that, there is no position.
+        loads = begins and known is not None and known.snapshot == BEGUN
         opened = await open_connection(
             self._given,
             settings,
             self._flavour,
             self.beside,
-            known,
+            None if loads else known,
+            self.position,
             previous=self.walsender,
             patience=self._patience,
             begins=begins,
+            loads=loads,
         )
+        if opened.loads:
+            known = None
+            self.tell("snapshot")
         try:
             if opened.exported is not None:
                 await self._take_snapshot(opened)
@@ -321,14 +357,14 @@ class Link:
             assert opened.slot is not None
             session = self._resume(opened, opened.slot, known)
             self._opened = opened
-            await self._position.save(session, opened.server)
+            await self.position.save(session, opened.server)
             stream = Stream(
                 opened.connection,
                 opened.server,
                 session,
                 settings,
                 self._flavour,
-                watermarks=self._watermarks,
+                watermarks=self._watermarks or settings.snapshot_resumable,
             )
             await stream.start(LSN(session.progress.delivered_end), self._patience)
         except psycopg.Error as error:
@@ -382,7 +418,7 @@ class Link:
             OffsetStoreError: it cannot be stored.
         """
         if self.session is not None and self._opened is not None and self.handoff is None:
-            await self._position.save(self.session, self._opened.server)
+            await self.position.save(self.session, self._opened.server)
 
     def note_progress(self, session: Session) -> None:
         """Something was received or lost: see whether anything was delivered before that."""

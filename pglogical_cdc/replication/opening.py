@@ -44,6 +44,7 @@ from pglogical_cdc.postgres import (
 from pglogical_cdc.replication import continuity
 from pglogical_cdc.replication.beside import Beside
 from pglogical_cdc.replication.settings import OffsetMismatchPolicy, Settings
+from pglogical_cdc.replication.stored import StoredPosition
 
 __all__ = ("Opened", "Walsender", "open_connection")
 
@@ -75,6 +76,8 @@ class Opened:
     exported: ExportedSlot | None = None
     """Where a snapshot comes first: the slot that goes with it. Its connection must be given no
     command until the snapshot has been taken over."""
+    loads: bool = False
+    """Whether the rows that are there have to come with the stream."""
 
     @property
     def walsender(self) -> Walsender:
@@ -93,10 +96,12 @@ async def open_connection(
     flavour: Flavour,
     beside: Beside,
     known: Offset | None,
+    position: StoredPosition,
     *,
     previous: Walsender | None,
     patience: float,
     begins: bool = False,
+    loads: bool = False,
 ) -> Opened:
     """Connect, check, and create what is missing if nothing was read yet.
 
@@ -106,10 +111,12 @@ async def open_connection(
         flavour: how to wait.
         beside: is attached to the server.
         known: where reading has got to; None if it begins.
+        position: where it is stored that a resumable snapshot begins.
         previous: the walsender that served us before. If it still holds the slot, because it has
             not noticed that we are gone, it is ended.
         patience: seconds for each answer.
         begins: whether a snapshot may come first.
+        loads: whether a resumable snapshot was begun before, and no more than that.
 
     Raises:
         CdcError: the server cannot be reached, or reading cannot go on there.
@@ -157,8 +164,16 @@ async def open_connection(
             except SlotGapError as error:
                 _log.warning("%s. Taking a new snapshot", error)
                 known, anew = None, True
-        if begins and (anew or settings.wants_snapshot(there, known=known is not None)):
-            return await _export(connection, server, there, settings, flavour, beside, patience)
+        resumes = known is not None and known.snapshot != ""
+        wanted = settings.wants_snapshot(there, known=known is not None, resumes=resumes)
+        if begins and (anew or loads or wanted):
+            if not settings.snapshot_resumable:
+                return await _export(connection, server, there, settings, flavour, beside, patience)
+            loads, known, create = True, None, True
+            await position.begin_snapshot(server)
+            if there is not None and there.invalidated:
+                await exchange(connection, _drop(name), flavour, patience)
+                there = None
         if create and there is None:
             # Without patience: it waits for transactions, be they as long as they like.
             made = create_slot(
@@ -175,13 +190,13 @@ async def open_connection(
             known = _on_slot(known, slot, settings.on_offset_mismatch)
         if known is not None and fell_back:
             # What the server has written since then was not read up to where it is now.
-            position = max(known.transaction_end, min(known.position, slot.confirmed_flush_lsn))
-            known = evolve(known, position=position)
+            held = max(known.transaction_end, min(known.position, slot.confirmed_flush_lsn))
+            known = evolve(known, position=held)
         await beside.read_catalog(settings.publications)
         if server.client_encoding != "UTF8":  # which the session has anyway
             encoding = set_client_encoding(server.client_encoding)
             await exchange(connection, encoding, flavour, patience)
-        opened = Opened(connection, server, slot, known)
+        opened = Opened(connection, server, slot, known, loads=loads)
         if previous is not None and slot.active_pid == previous.pid and opened.is_where(previous):
             with contextlib.suppress(CdcError):  # it will be told when the slot is asked for
                 await beside.ask(lambda: _terminate(previous.pid))
@@ -255,6 +270,10 @@ def _on_slot(known: Offset, slot: Slot, policy: OffsetMismatchPolicy) -> Offset 
         _log.warning("%s. Going on from the slot's position", error)
         return None
     return known
+
+
+def _drop(name: str) -> Conversation[None]:
+    yield sql.SQL("SELECT pg_catalog.pg_drop_replication_slot({})").format(sql.Literal(name))
 
 
 def _terminate(pid: int) -> Conversation[None]:

@@ -25,6 +25,7 @@ from pglogical_cdc.replication.iteration import (
     Transactions,
 )
 from pglogical_cdc.replication.settings import (
+    CHUNK_ROWS,
     DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_MEMORY_LIMIT,
     AckMode,
@@ -47,8 +48,6 @@ _POLL: Final = "poll"
 
 _RECONNECT: Final = Backoff()
 
-_CHUNK_ROWS: Final = 10_000
-
 
 class _Reader:
     """What both readers share: everything that does not wait."""
@@ -67,6 +66,7 @@ class _Reader:
         failover: bool = False,
         two_phase: bool = False,
         snapshot: SnapshotMode = "never",
+        snapshot_resumable: bool = False,
         ack: AckMode = "auto",
         until: LSN | int | str | None = None,
         idle_timeout: float | None = None,
@@ -94,6 +94,7 @@ class _Reader:
             failover=failover,
             two_phase=two_phase,
             snapshot=snapshot,
+            snapshot_resumable=snapshot_resumable,
             ack=ack,
             until=until,
             idle_timeout=idle_timeout,
@@ -188,7 +189,7 @@ class _Reader:
         source.hand.acknowledged(position, number)
 
     def snapshot_table(
-        self, table: str, *, where: str | None = None, chunk_rows: int = _CHUNK_ROWS
+        self, table: str, *, where: str | None = None, chunk_rows: int = CHUNK_ROWS
     ) -> IncrementalSnapshot:
         """Have the rows of a published table come again, or for the first time, with the stream.
 
@@ -279,6 +280,9 @@ class ReplicationReader(_Reader):
             ``"initial"``, if there is no slot yet (with `create`); ``"initial_only"``, and the
             iteration ends with the last of them, without a slot; ``"when_needed"``, also if the
             slot is missing, was invalidated, or cannot go on where `offsets` says; ``"always"``.
+        snapshot_resumable: the rows come with the stream, piece by piece, each under a snapshot of
+            its own, as those of `snapshot_table`; `offsets` keeps which of them are dealt with, so
+            that after a crash the rest of them follows.
         ack: ``"auto"``, or ``"manual"``: only `ack` counts.
         until: deliver the transactions that commit before this LSN, whole, then end. ``"now"`` is
             the server's flush position (on a standby its replay position) when the first change

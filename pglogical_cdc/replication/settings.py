@@ -37,6 +37,9 @@ SnapshotMode: TypeAlias = Literal["never", "initial", "initial_only", "when_need
 _LONGEST_STATUS_INTERVAL: Final = 10.0
 """Seconds; the default of ``wal_receiver_status_interval``."""
 
+CHUNK_ROWS: Final = 10_000
+"""Rows of a table that are read at once, beside the stream."""
+
 DEFAULT_MEMORY_LIMIT: Final = 64 * 1024 * 1024
 DEFAULT_MAX_MESSAGE_BYTES: Final = 1024 * 1024 * 1024
 
@@ -66,6 +69,7 @@ class Settings:
     temporary: bool
     failover: bool
     snapshot: SnapshotMode
+    snapshot_resumable: bool
     ack: AckMode
     until: LSN | Literal["now"] | None
     idle_timeout: float | None
@@ -104,13 +108,16 @@ class Settings:
             self.snapshot == "when_needed" and self.on_offset_mismatch == "raise"
         )
 
-    def wants_snapshot(self, slot: Slot | None, *, known: bool) -> bool:
+    def wants_snapshot(self, slot: Slot | None, *, known: bool, resumes: bool = False) -> bool:
         """Tell whether the mode asks for a snapshot before reading begins.
 
         Args:
             slot: the slot; None if it is not there.
             known: whether reading has begun before, as far as the store of positions knows.
+            resumes: whether it knows of a snapshot that was not read to its end.
         """
+        if resumes and slot is not None and not slot.invalidated:
+            return False
         if self.snapshot in ("always", "initial_only"):
             return True
         if self.snapshot == "when_needed":
@@ -136,6 +143,7 @@ def check_settings(
     failover: bool,
     two_phase: bool,
     snapshot: str,
+    snapshot_resumable: bool,
     ack: str,
     until: LSN | int | str | None,
     idle_timeout: float | None,
@@ -164,6 +172,7 @@ def check_settings(
         ("create", create, (bool,)),
         ("temporary", temporary, (bool,)),
         ("failover", failover, (bool,)),
+        ("snapshot_resumable", snapshot_resumable, (bool,)),
         ("binary", binary, (bool,)),
         ("messages", messages, (bool,)),
         ("reselect", reselect, (bool,)),
@@ -199,6 +208,16 @@ def check_settings(
         )
     if temporary and failover:
         raise ConfigurationError("a temporary slot cannot be a failover slot")
+    if snapshot_resumable and (offsets is None or temporary):
+        raise ConfigurationError(
+            "snapshot_resumable=True needs offsets, where it is stored what has been read, and a "
+            "slot that is not temporary"
+        )
+    if snapshot_resumable and snapshot in ("never", "initial_only"):
+        raise ConfigurationError(
+            f"snapshot_resumable=True cannot be had with snapshot={snapshot!r}; expected "
+            "'initial', 'when_needed' or 'always'"
+        )
     if binary and reselect:
         raise ConfigurationError("binary=True cannot be had with reselect=True, which reads text")
     return Settings(
@@ -209,6 +228,7 @@ def check_settings(
         temporary=temporary,
         failover=failover,
         snapshot=cast("SnapshotMode", _one_of("snapshot", snapshot, SnapshotMode)),
+        snapshot_resumable=snapshot_resumable,
         ack=cast("AckMode", _one_of("ack", ack, AckMode)),
         until=_until(until),
         idle_timeout=_seconds("idle_timeout", idle_timeout),

@@ -33,7 +33,7 @@ from pglogical_cdc.replication.stream import Stream
 
 if TYPE_CHECKING:
     from pglogical_cdc.replication.incremental import Incremental
-    from pglogical_cdc.snapshot import IncrementalSnapshot
+    from pglogical_cdc.snapshot import IncrementalSnapshot, RemainingTable
 
 __all__ = ("Source",)
 
@@ -113,16 +113,21 @@ class Source:
         """Have the rows of a table come with the stream; see `ReplicationReader.snapshot_table`."""
         # Most readers do without, and need less memory.
         from pglogical_cdc.replication.incremental import Incremental
-        from pglogical_cdc.snapshot import IncrementalSnapshot
 
         if self.closed:
             raise ConfigurationError("the reader is closed; make a new one")
-        wake = self._flavour.wake
-        made = IncrementalSnapshot(table, where=where, chunk_rows=chunk_rows, wake=wake)
         if self._incremental is None:
             self._incremental = Incremental(self.settings, self._flavour)
-        self._incremental.add(made)
-        return made
+        return self._incremental.begin(table, where=where, chunk_rows=chunk_rows)
+
+    def _load(self, remaining: Sequence[RemainingTable]) -> None:
+        """Have the rows of a resumable snapshot come with the stream."""
+        from pglogical_cdc.replication.incremental import Incremental
+
+        if self._incremental is None:
+            self._incremental = Incremental(self.settings, self._flavour)
+        self._incremental.load(remaining)
+        self.link.position.remaining = self._incremental.remaining_at
 
     @property
     def is_open(self) -> bool:
@@ -141,6 +146,8 @@ class Source:
             return
         try:
             await self.link.open()
+            if self.link.remaining is not None:
+                self._load(self.link.remaining)
         except Stopped:
             self.ended = True
         except CdcError as error:
@@ -476,7 +483,10 @@ class Source:
         if not await self._rest(deadline):
             return False
         self._withdraw(session)
+        progress = session.progress
         await self.link.connect()
+        if self._incremental is not None and session.progress is not progress:
+            self._incremental.withdraw(anew=True)
         return True
 
     async def _rest(self, deadline: float | None) -> bool:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from pglogical_cdc.errors import OffsetStoreError
+from collections.abc import Callable
+from typing import Final
+
+from pglogical_cdc.errors import ConfigurationError, OffsetStoreError
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.offsets import Offset
 from pglogical_cdc.postgres import Flavour, Server
 from pglogical_cdc.replication.session import Session
 from pglogical_cdc.replication.settings import Settings
 
-__all__ = ("StoredPosition",)
+__all__ = ("BEGUN", "StoredPosition")
+
+BEGUN: Final = '{"version":1,"binary":false,"tables":null}'
+"""`Offset.snapshot` of a snapshot of which nothing is known but that it has to be taken."""
 
 
 class StoredPosition:
@@ -24,6 +30,8 @@ class StoredPosition:
         self._store = settings.offsets
         self._slot = settings.slot
         self._flavour = flavour
+        self.remaining: Callable[[LSN], str] | None = None
+        """Tells what a resumable snapshot has still to read once a position is dealt with."""
 
     async def load(self) -> Offset | None:
         """Return what is stored; None for nothing.
@@ -45,6 +53,29 @@ class StoredPosition:
             )
         return offset
 
+    async def begin_snapshot(self, server: Server) -> None:
+        """Store that a resumable snapshot has to be taken, before there is a slot for it.
+
+        Raises:
+            ConfigurationError: the store does not keep that.
+            OffsetStoreError: it cannot be stored.
+        """
+        assert self._store is not None
+        offset = Offset(
+            system_identifier=server.system_identifier,
+            timeline=server.timeline,
+            slot=self._slot,
+            position=LSN(0),
+            snapshot=BEGUN,
+        )
+        await self._flavour.call(self._store.save, self._slot, offset)
+        found = await self.load()
+        if found is None or found.snapshot != BEGUN:
+            raise ConfigurationError(
+                f"{type(self._store).__name__} does not keep Offset.snapshot, without which no "
+                "snapshot can be resumed: it has to store all that an Offset has"
+            )
+
     async def save(self, session: Session, server: Server) -> None:
         """Store the position that is to be confirmed, if it is further than what is stored.
 
@@ -62,6 +93,7 @@ class StoredPosition:
             slot=self._slot,
             position=position,
             transaction_end=LSN(session.progress.acknowledged_end),
+            snapshot="" if self.remaining is None else self.remaining(position),
         )
         await self._flavour.call(self._store.save, self._slot, offset)
         session.stored = position

@@ -13,10 +13,15 @@ from pglogical_cdc.snapshot.opening import (
     definition,
     open_table,
 )
+from pglogical_cdc.snapshot.remaining import (
+    RemainingTable,
+    parse_remaining,
+    remaining_text,
+)
 from pglogical_cdc.snapshot.row_key import KeyColumn, RowKey, row_key
 from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
 from pglogical_cdc.snapshot.stats import SnapshotStats
-from pglogical_cdc.snapshot.window import Window
+from pglogical_cdc.snapshot.window import Key, Window
 
 __all__ = (
     "Ask",
@@ -25,10 +30,12 @@ __all__ = (
     "IncrementalSnapshot",
     "IncrementalState",
     "InitialSnapshot",
+    "Key",
     "KeyColumn",
     "Make",
     "Marks",
     "OpenedTable",
+    "RemainingTable",
     "RowKey",
     "SelectedTable",
     "SnapshotStats",
@@ -37,6 +44,8 @@ __all__ = (
     "check_unaltered",
     "definition",
     "open_table",
+    "parse_remaining",
+    "remaining_text",
     "row_key",
     "select_tables",
 )

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from pglogical_cdc.errors import CdcError, ConfigurationError
 from pglogical_cdc.events import RowChange, Update
-from pglogical_cdc.postgres import RunningTransactions, qualified_name
+from pglogical_cdc.postgres import RunningTransactions
 from pglogical_cdc.snapshot.row_key import RowKey
 from pglogical_cdc.snapshot.selection import SelectedTable
 from pglogical_cdc.snapshot.window import Key, Window, changed_keys
@@ -40,10 +40,11 @@ class IncrementalSnapshot:
     Its methods may be called from any thread; the rows come from the reader, whoever reads it.
 
     Args:
-        table: ``schema.table``.
+        name: schema and name of the table.
         where: an SQL condition that the rows fulfil; None for all.
         chunk_rows: rows that are read at once.
         wake: called when there is something to do for the reader.
+        is_required: whether the reader cannot go on without its rows.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -51,22 +52,22 @@ class IncrementalSnapshot:
 
     def __init__(
         self,
-        table: str,
+        name: tuple[str, str],
         *,
         where: str | None = None,
         chunk_rows: int,
         wake: Callable[[], None],
+        is_required: bool = False,
     ) -> None:
-        if not isinstance(table, str):
-            raise ConfigurationError(f"table is {table!r}; expected 'schema.table'")
         if where is not None and not (isinstance(where, str) and where.strip()):
             raise ConfigurationError("where: expected an SQL condition, or None for all rows")
         if type(chunk_rows) is not int or not 0 < chunk_rows <= _LONGEST_CHUNK:
             raise ConfigurationError(
                 f"chunk_rows is {chunk_rows!r}; expected a number from 1 to {_LONGEST_CHUNK}"
             )
-        self.name = qualified_name(table)
+        self.name = name
         """Schema and name of the table."""
+        self.is_required = is_required
         self.where = where
         self.chunk_rows = chunk_rows
         self.state: IncrementalState = "waiting"
@@ -142,6 +143,17 @@ class IncrementalSnapshot:
         self.table, self.key = table, key
         if self.state == "waiting":
             self.state = "reading"
+
+    def go_on(self, after: Key | None, again: Sequence[Key], rows: int) -> None:
+        """Go on where another process has got to.
+
+        Args:
+            after: the key up to which rows were read.
+            again: keys of rows that have to be read again.
+            rows: rows that were read.
+        """
+        self.after, self.rows = after, rows
+        self.again.update(dict.fromkeys(again))
 
     def suspect(self, suspects: frozenset[int]) -> None:
         """Note running transactions that the stream may have had before `begin`."""

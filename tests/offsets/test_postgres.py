@@ -190,14 +190,15 @@ def test_privileges(database: Database) -> None:
 def test_tables_of_other_kinds(database: Database) -> None:
     database.execute(
         "CREATE TABLE loose (slot text, system_identifier text, timeline text, position text,"
-        " transaction_end text);"
+        " transaction_end text, snapshot text);"
         "INSERT INTO loose VALUES ('null', NULL, NULL, NULL, NULL),"
         " ('twice', '7', 1, '0/5', '0/5'), ('twice', '7', 1, '0/5', '0/5'),"
         " ('text', '7', '1', '0/5', '0/5'),"
         " ('canary', '7', 1, 'canary', '0/5');"
         "CREATE TABLE other (id int);"
         "CREATE TABLE tight (slot text PRIMARY KEY, system_identifier text, timeline int,"
-        " position pg_lsn CHECK (position < '0/10'), transaction_end pg_lsn);"
+        " position pg_lsn CHECK (position < '0/10'), transaction_end pg_lsn,"
+        " snapshot text);"
         "CREATE TABLE dropping (LIKE tight INCLUDING ALL);"
         "CREATE FUNCTION drop_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
         "CREATE TRIGGER t BEFORE INSERT ON dropping FOR EACH ROW EXECUTE FUNCTION drop_row()"

@@ -25,6 +25,7 @@ from pglogical_cdc.postgres import Blocking, parameters, run
 from pglogical_cdc.replication.beside import Beside
 from pglogical_cdc.replication.opening import Opened, Walsender, open_connection
 from pglogical_cdc.replication.reader import ReplicationReader
+from pglogical_cdc.replication.stored import StoredPosition
 from tests.reading import active_pid, confirmed, keys, make_slot, reader, wait_until
 from tests.replication.arguments import checked
 from tests.replication.stores import AsyncMemoryOffsets, MemoryOffsets
@@ -50,7 +51,14 @@ class Opener:
     ) -> Opened:
         settings = checked(**{"slot": self.slot, "publications": "pub", **options})
         coroutine = open_connection(
-            self.given, settings, self.flavour, self.beside, known, previous=previous, patience=60
+            self.given,
+            settings,
+            self.flavour,
+            self.beside,
+            known,
+            StoredPosition(settings, self.flavour),
+            previous=previous,
+            patience=60,
         )
         self.opened.append(run(coroutine))
         return self.opened[-1]
