@@ -64,3 +64,14 @@ def test_what_is_made_replaces_what_was() -> None:
 def test_a_page_without_a_place_is_refused() -> None:
     with pytest.raises(ValueError, match="no place"):
         written("no marks", "new")
+
+
+def test_every_seed_on_the_page_has_passed() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert "-dirty" not in text
+    rows = _rows(text)
+    assert {scenario for scenario, *_ in rows} == set(SCENARIOS)
+    for _, _, seeds, passed, read, folded, _ in rows:
+        assert passed == seeds
+        assert int(read.replace(",", "")) > 0
+        assert int(folded.replace(",", "")) > 0
