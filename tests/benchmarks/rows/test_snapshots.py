@@ -38,7 +38,8 @@ def test_contestants_read_all_rows(stage: Stage) -> None:
         sample = entries[name].run()
         assert sample["events"] == (_ROWS / 10 if name == TENTH else _ROWS)
         assert sample["wall"] > 0
-        assert sample["peak_mb"] > 1
+        # So few rows are copied before the memory of psql is asked for.
+        assert name == _COPY or sample["peak_mb"] > 1
     assert _slots(stage) == []
 
 
