@@ -21,6 +21,7 @@ __all__ = (
     "Columns",
     "binary_inserts",
     "catalog",
+    "copied",
     "inserts",
     "preamble",
     "wide_columns",
@@ -109,6 +110,11 @@ def _rows(count: int, columns: Columns) -> list[list[str]]:
 def inserts(count: int, columns: Columns = COLUMNS) -> list[bytes]:
     """Return so many Insert messages, the same at every call."""
     return [wire.insert(RELATION_ID, row) for row in _rows(count, columns)]
+
+
+def copied(count: int, columns: Columns = COLUMNS) -> list[bytes]:
+    """Return the same rows as COPY sends them; no value of theirs needs an escape."""
+    return ["\t".join(row).encode() + b"\n" for row in _rows(count, columns)]
 
 
 def binary_inserts(count: int, columns: Columns = COLUMNS) -> list[bytes]:

@@ -1,7 +1,7 @@
 """Our side: what a program does with a reader, each in a process of its own.
 
-``python -m benchmarks.contestants NAME JOB`` reads a backlog to its end and prints the `Run` as
-JSON; ``JOB`` is the JSON of a `Job`.
+``python -m benchmarks.contestants NAME JOB`` does a job to its end and prints the `Run` as JSON;
+``JOB`` is the JSON of a `Job`.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ _LOOPS: Final[dict[str, Callable[[cdc.ReplicationReader], int]]] = {
 
 
 def _options(job: Job) -> dict[str, Any]:
-    return {"slot": job.slot, "publications": [job.publication], "until": job.until}
+    options = {"slot": job.slot, "publications": [job.publication]}
+    return options | ({"snapshot": "initial_only"} if job.snapshot else {"until": job.until})
 
 
 def _run_loop(name: str, job: Job) -> Run:
@@ -208,7 +209,7 @@ def in_its_own_process(name: str, job: Job) -> Run:
     """Let one of the contestants do a job.
 
     Raises:
-        RuntimeError: it did not read what is in the backlog.
+        RuntimeError: it did not read all that there is.
     """
     given = json.dumps({**dataclasses.asdict(job), "binaries": str(job.binaries)})
     command = [sys.executable, "-m", "benchmarks.contestants", name, given]

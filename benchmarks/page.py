@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.page RESULTS`` writes table and charts anew from what
 ``python -m benchmarks.end_to_end --json RESULTS`` has found; with ``--micro PATH`` also the table
-of the rooms, from what ``pytest benchmarks --benchmark-only --benchmark-json PATH`` has found.
+of the rooms, from what ``pytest benchmarks --benchmark-only --benchmark-json PATH`` has found, and
+with ``--snapshots PATH`` those of ``python -m benchmarks.snapshots --json PATH``.
 """
 
 from __future__ import annotations
@@ -10,30 +11,38 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.charts import draw
 from benchmarks.lines import HEAD, missing
 from benchmarks.results import Results
-from benchmarks.rows import ROWS
+from benchmarks.rows import ROWS, snapshots
+from benchmarks.rows.row import Row
 
-__all__ = ("PAGE", "main", "table", "write_page")
+__all__ = ("PAGE", "main", "snapshot_tables", "table", "write_page")
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "performance.md"
 _IMAGES: Final = PAGE.parent / "images"
 
 
-def table(results: Results) -> str:
+def table(results: Results, rows: Sequence[Row] = ROWS) -> str:
     """Return the table in Markdown."""
     lines = list(HEAD)
-    for row in ROWS:
+    for row in rows:
         if row.letter in results.missing:
             absent = missing(row.letter, row.what, row.bar, results.missing[row.letter])
             lines.append(absent.markdown())
         elif row.letter in results.samples:
             lines += [line.markdown() for line in row.lines(results)]
     return "\n".join(lines)
+
+
+def snapshot_tables(results: Results) -> str:
+    """Return the tables of the snapshots in Markdown: all readers, and the bars."""
+    bars = table(results, snapshots.ROWS)
+    return f"{snapshots.readers(results)}\n\n{bars}" if results.samples else bars
 
 
 def _setting(results: Results) -> str:
@@ -69,18 +78,24 @@ def _replaced(text: str, part: str, content: str) -> str:
     return f"{before}{begin}\n\n{content}\n\n{end}{after}"
 
 
-def write_page(results: Results | None = None, micro: Path | None = None) -> None:
+def write_page(
+    results: Results | None = None, micro: Path | None = None, snapshots: Results | None = None
+) -> None:
     """Write parts of the page anew, and the charts.
 
     Args:
         results: of the whole path.
         micro: file of pytest-benchmark.
+        snapshots: of the snapshots.
     """
     text = PAGE.read_text(encoding="utf-8")
     if results is not None:
         text = _replaced(text, "Figures", _figures(results, _IMAGES))
     if micro is not None:
         text = _replaced(text, "Rooms", _micro(micro))
+    if snapshots is not None:
+        content = f"{_setting(snapshots)}\n\n{snapshot_tables(snapshots)}"
+        text = _replaced(text, "Snapshots", content)
     PAGE.write_text(text, encoding="utf-8")
 
 
@@ -89,9 +104,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
     parser.add_argument("results", nargs="?", type=Path, metavar="RESULTS")
     parser.add_argument("--micro", type=Path, metavar="PATH")
+    parser.add_argument("--snapshots", type=Path, metavar="PATH")
     arguments = parser.parse_args()
-    results = Results.read(arguments.results) if arguments.results else None
-    write_page(results, arguments.micro)
+    results, snapshots = (
+        Results.read(path) if path else None for path in (arguments.results, arguments.snapshots)
+    )
+    write_page(results, arguments.micro, snapshots)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ __all__ = ("Job", "MissingPeerError", "Run")
 
 @dataclass(frozen=True)
 class Job:
-    """A backlog to read to its end, from a slot of one's own."""
+    """A backlog to read to its end, from a slot of one's own; or the rows that are there."""
 
     dsn: str
     """The database; over TLS where it says so."""
@@ -23,6 +23,9 @@ class Job:
     """Row changes in the backlog."""
     binaries: Path
     """Folder of the PostgreSQL's programs; they are in its ``bin``."""
+    snapshot: bool = False
+    """Read the rows of the published tables, and nothing else: then there is no slot of that name
+    and no end, and `events` are rows."""
 
 
 @dataclass(frozen=True)

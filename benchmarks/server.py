@@ -33,7 +33,6 @@ _SETTINGS: Final = {
 class _Written:
     """A backlog that is on the server."""
 
-    shape: Shape
     origin: str
     """The slot that stands before it, and is never read from."""
     until: str
@@ -46,6 +45,8 @@ class Backlogs:
     server: Server
     binaries: Path
     _written: dict[str, _Written] = field(default_factory=dict)
+    _filled: set[str] = field(default_factory=set)
+    """Databases whose rows are there for snapshots."""
     _copies: int = 0
 
     def dsn(self, database: str = "postgres", *, tls: bool = False) -> str:
@@ -66,8 +67,11 @@ class Backlogs:
             connection.execute(publish.format(sql.Identifier(PUBLICATION)))
 
     def write(self, shape: Shape) -> None:
-        """Write a backlog behind a new slot, unless it is there."""
-        if shape.name in self._written:
+        """Write a backlog behind a new slot, or rows without one, unless they are there."""
+        if shape.name in self._written or shape.name in self._filled:
+            return
+        if shape.snapshot:
+            self._fill(shape)
             return
         origin = f"{shape.name}_origin"
         self.make_database(shape.name)
@@ -84,11 +88,32 @@ class Backlogs:
             connection.execute("CREATE TABLE behind (id int PRIMARY KEY)")
             connection.execute("INSERT INTO behind VALUES (1)")
             connection.execute("CHECKPOINT")
-        self._written[shape.name] = _Written(shape, origin, str(until))
+        self._written[shape.name] = _Written(origin, str(until))
+
+    def _fill(self, shape: Shape) -> None:
+        self.make_database(shape.name)
+        with self.connect(shape.name) as connection:
+            for statement in (*shape.tables, *shape.statements):
+                connection.execute(statement.encode())
+        self._filled.add(shape.name)
 
     @contextlib.contextmanager
     def job(self, shape: Shape, *, tls: bool = False) -> Iterator[Job]:
-        """Give a job of one's own on a backlog; its slot is dropped afterwards."""
+        """Give a job of one's own on a backlog; its slot is dropped afterwards.
+
+        A job on a snapshot has no slot: who reads it makes a temporary one, or none.
+        """
+        if shape.snapshot:
+            yield Job(
+                dsn=self.dsn(shape.name, tls=tls),
+                slot="snapshot",
+                publication=PUBLICATION,
+                until="",
+                events=shape.events,
+                binaries=self.binaries,
+                snapshot=True,
+            )
+            return
         written = self._written[shape.name]
         self._copies += 1
         slot = f"copy_{self._copies}"

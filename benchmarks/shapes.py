@@ -1,4 +1,5 @@
-"""Backlogs of other shapes: one large transaction, a thousand tables, rows of many columns."""
+"""Backlogs of other shapes: one large transaction, a thousand tables, rows of many columns; and
+rows that are there for a snapshot."""
 
 from __future__ import annotations
 
@@ -9,18 +10,22 @@ from typing import Final
 from benchmarks import backlog
 
 __all__ = (
+    "SNAPSHOT_ROWS",
     "STANDARD_ROWS",
     "TABLES",
     "WIDTHS",
     "Shape",
     "large_transaction",
     "many_tables",
+    "snapshot",
     "standard",
     "wide",
 )
 
 STANDARD_ROWS: Final = 300_000
 """Inserts of the standard backlog; with updates and deletes it has 450,000 row changes."""
+
+SNAPSHOT_ROWS: Final = 2_000_000
 
 TABLES: Final = 1000
 
@@ -55,6 +60,8 @@ class Shape:
     statements: Sequence[str]
     events: int
     """Row changes that the statements make."""
+    snapshot: bool = False
+    """Whether the rows of the tables are what is read; then no slot is made before them."""
 
 
 def standard(scale: float = 1) -> Shape:
@@ -111,6 +118,18 @@ def wide(columns: int, scale: float = 1) -> Shape:
         for n in range(0, rows, 100)
     ]
     return Shape(f"wide_{columns}", [table], statements, rows)
+
+
+def snapshot(scale: float = 1) -> Shape:
+    """Return the rows of the standard table, as a server has them that has been left alone."""
+    rows = max(1, round(SNAPSHOT_ROWS * scale))
+    statements = [
+        f"INSERT INTO standard SELECT {backlog.ROW_SQL} FROM generate_series(0, {rows - 1}) n",
+        # Else the first who reads them would pay for their hint bits.
+        "VACUUM (FREEZE, ANALYZE) standard",
+        "CHECKPOINT",
+    ]
+    return Shape(f"snapshot_{rows}", [backlog.TABLE_SQL], statements, rows, snapshot=True)
 
 
 def _whole(rows: float) -> int:

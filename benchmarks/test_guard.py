@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks import backlog
 from benchmarks.reference import ReferenceWriter
-from benchmarks.rooms import LSN, assembled, parsed
+from benchmarks.rooms import LSN, assembled, described, parsed, snapshot_reads
 from pglogical_cdc.formatters import (
     DebeziumFormatter,
     DmsFormatter,
@@ -31,6 +31,9 @@ __all__ = ()
 PARSE: Final = 0.17  # 0.10
 READ: Final = 0.26  # 0.16
 FORMAT: Final = 0.32  # 0.20
+
+READ_SNAPSHOT: Final = 0.13  # 0.08
+FORMAT_SNAPSHOT: Final = 0.38  # 0.24
 
 # Times the CPU of Debezium JSON:
 OTHER_FORMATS: Final = 1.25  # 0.70 DMS, 0.80 unwrapped
@@ -88,6 +91,18 @@ def _read(columns: backlog.Columns = backlog.COLUMNS) -> Run:
     return lambda: assembled(parsed(payloads), columns)
 
 
+def _read_snapshot() -> Run:
+    lines, relation = backlog.copied(ROWS), described()
+    return lambda: snapshot_reads(lines, relation)
+
+
+def _format_snapshot() -> Run:
+    formatter = DebeziumFormatter(topic_prefix="bench")
+    first, *rest = snapshot_reads(backlog.copied(ROWS), described())
+    formatter.format(first)  # the table is new to it
+    return lambda: [formatter.format(read) for read in rest]
+
+
 def _format(formatter: Formatter, columns: backlog.Columns = backlog.COLUMNS) -> Run:
     changes = assembled(parsed(backlog.inserts(ROWS, columns)), columns)
     formatter.format(changes[0])  # the table is new to it
@@ -103,6 +118,8 @@ def cost() -> dict[str, float]:
             "plain": _plain,
             "parse": _parse,
             "read": _read,
+            "read snapshot": _read_snapshot,
+            "format snapshot": _format_snapshot,
             "Debezium": lambda: _format(DebeziumFormatter(topic_prefix="bench")),
             "DMS": lambda: _format(DmsFormatter(message_format="json-unformatted")),
             "unwrapped": lambda: _format(UnwrappedFormatter(topic_prefix="bench")),
@@ -119,7 +136,14 @@ def test_plain_writer_writes_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "limit"), [("parse", PARSE), ("read", READ), ("Debezium", FORMAT)]
+    ("room", "limit"),
+    [
+        ("parse", PARSE),
+        ("read", READ),
+        ("Debezium", FORMAT),
+        ("read snapshot", READ_SNAPSHOT),
+        ("format snapshot", FORMAT_SNAPSHOT),
+    ],
 )
 def test_room_beside_plain_python(cost: dict[str, float], room: str, limit: float) -> None:
     ratio = cost[room] / cost["plain"]

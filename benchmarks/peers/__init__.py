@@ -12,6 +12,7 @@ from benchmarks.peers.debezium import DebeziumEngine
 from benchmarks.peers.libraries import PgoutputDecoder, Psycopg2, Pypgoutput
 from benchmarks.peers.payloads import read_payloads, write_payloads
 from benchmarks.peers.peer import Peer
+from benchmarks.peers.psql import PsqlCopy
 from benchmarks.peers.recvlogical import PgRecvlogical
 
 __all__ = (
@@ -21,6 +22,7 @@ __all__ = (
     "Peer",
     "PgRecvlogical",
     "PgoutputDecoder",
+    "PsqlCopy",
     "Psycopg2",
     "Pypgoutput",
     "read_payloads",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from benchmarks.peers.processes import answer
 from benchmarks.runs import Job, MissingPeerError, Run
 from tests.conformance.java import Java, JavaMissingError, prepare_java
 
-__all__ = ("CHOSEN", "DebeziumEngine", "EngineSettings")
+__all__ = ("CHOSEN", "CHOSEN_FOR_SNAPSHOTS", "DebeziumEngine", "EngineSettings")
 
 _DRIVER: Final = Path(__file__).parent / "DebeziumBench.java"
 
@@ -37,6 +37,10 @@ class EngineSettings:
     """record.processing.threads; None for its default, as many as there is work for."""
     statistics: bool
     """statistics.metrics.enabled."""
+    snapshot_threads: int = 1
+    """snapshot.max.threads: with more than one a table is read in as many chunks at once."""
+    fetch: int | None = None
+    """snapshot.fetch.size; None for its default."""
 
     def options(self) -> list[str]:
         """Return the options of the JVM; both of its compilers are on, as they are by default."""
@@ -49,7 +53,10 @@ class EngineSettings:
             "max.queue.size": str(self.queue),
             "poll.interval.ms": str(self.poll_ms),
             "statistics.metrics.enabled": str(self.statistics).lower(),
+            "snapshot.max.threads": str(self.snapshot_threads),
         }
+        if self.fetch is not None:
+            found["snapshot.fetch.size"] = str(self.fetch)
         if self.threads is not None:
             found["record.processing.threads"] = str(self.threads)
         return found
@@ -71,6 +78,15 @@ One thread beats the default, whose threads are more than there are cores: 30,00
 gain nothing: these are the connector's defaults. The heap is the smallest within five percent of
 the best (medians, events/s: 64m 24,700, 96m 28,900, 128m 28,200, 192m 28,600, 256m 30,400,
 384m 33,100, 512m 32,600, 1g 31,900).
+"""
+
+CHOSEN_FOR_SNAPSHOTS: Final = replace(CHOSEN, threads=2)
+"""The fastest that ``benchmarks.peers.tuning --snapshot`` found on two cores.
+
+A second thread pays here, as the server has less to do for a row than in a stream. To read a table
+in chunks at once does not: 33,500 rows/s in two and 41,100 in four, for 44,100 in one. Batches and
+fetches of other sizes gain nothing, and the heap is again the smallest within five percent of the
+best (medians, rows/s: 192m 55,200, 256m 50,000, 384m 60,700, 512m 63,300, 1g 59,300).
 """
 
 
@@ -99,7 +115,7 @@ class DebeziumEngine:
         self._java = _prepared()
 
     def run(self, job: Job) -> Run:
-        """Read a backlog to its end."""
+        """Read a backlog, or a snapshot, to its end."""
         java = self._java = self._java or _prepared()
         command = java.command(str(job.events), options=self._settings.options())
         properties = {**_properties(job), **self._settings.properties()}
@@ -128,8 +144,8 @@ def _properties(job: Job) -> dict[str, str]:
         "slot.drop.on.stop": "false",
         "publication.name": job.publication,
         "publication.autocreate.mode": "disabled",
-        # From where the slot stands, not from the rows that are there.
-        "snapshot.mode": "no_data",
+        # The rows that are there, without a slot; or from where the slot stands.
+        "snapshot.mode": "initial_only" if job.snapshot else "no_data",
         "offset.storage": "org.apache.kafka.connect.storage.MemoryOffsetBackingStore",
         "key.converter.schemas.enable": "false",
         "value.converter.schemas.enable": "false",

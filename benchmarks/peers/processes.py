@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-__all__ = ("PeakMemory", "answer", "watched")
+from benchmarks.runs import Run
+
+__all__ = ("PeakMemory", "answer", "timed", "watched")
 
 _INTERVAL: Final = 0.05
 _PATIENCE: Final = 900.0
@@ -59,6 +63,24 @@ def watched(process: subprocess.Popen[str]) -> Iterator[PeakMemory]:
         except BaseException:
             process.kill()
             raise
+
+
+def timed(command: Sequence[str], events: int) -> Run:
+    """Run a command that throws away what it reads; its time is that of the whole process.
+
+    Args:
+        command: what is run; what it prints is thrown away too.
+        events: it reads so many.
+    """
+    began = time.perf_counter()
+    process: subprocess.Popen[str] = subprocess.Popen(command, stdout=subprocess.DEVNULL, text=True)
+    with watched(process) as memory:
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command[:1])
+    return Run(events, wall, usage.ru_utime + usage.ru_stime, memory.mb)
 
 
 def answer(command: Sequence[str], question: str) -> tuple[str, float | None]:

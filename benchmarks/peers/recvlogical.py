@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import time
 from dataclasses import dataclass
 
-from benchmarks.peers.processes import watched
+from benchmarks.peers.processes import timed
 from benchmarks.runs import Job, Run
 
 __all__ = ("PgRecvlogical",)
@@ -34,12 +32,4 @@ class PgRecvlogical:
             *("--option", "proto_version=1"),
             *("--option", f"publication_names={job.publication}"),
         ]
-        began = time.perf_counter()
-        process: subprocess.Popen[str] = subprocess.Popen(command, text=True)
-        with watched(process) as memory:
-            _, status, usage = os.wait4(process.pid, 0)
-            wall = time.perf_counter() - began
-            process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise subprocess.CalledProcessError(process.returncode, command[:1])
-        return Run(job.events, wall, usage.ru_utime + usage.ru_stime, memory.mb)
+        return timed(command, job.events)

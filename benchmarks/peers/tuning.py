@@ -4,6 +4,8 @@
 copies of a slot with a backlog. One setting after the other is chosen from those that are to be
 tried, in rounds, by the best median; then the smallest heap is whose median is within five percent
 of the best. The tables of what was found are printed.
+
+With ``--snapshot`` in place of a slot it reads the rows of the published tables.
 """
 
 from __future__ import annotations
@@ -44,6 +46,14 @@ _CHOICES: Final[Sequence[Sequence[dict[str, Any]]]] = (
     [{"poll_ms": pause} for pause in (500, 100, 20)],
 )
 
+_SNAPSHOT_CHOICES: Final[Sequence[Sequence[dict[str, Any]]]] = (
+    [{"threads": count} for count in (None, 1, 2)],
+    [{"snapshot_threads": count} for count in (1, 2, 4)],
+    [{"collector": name} for name in ("Serial", "Parallel", "G1")],
+    [{"batch": size, "queue": 4 * size} for size in (1024, 2048, 8192)],
+    [{"fetch": rows} for rows in (None, 2048, 50_000)],
+)
+
 _HEAPS: Final = ("64m", "96m", "128m", "192m", "256m", "384m", "512m", "1g")
 
 _TOLERATED: Final = 0.95
@@ -72,7 +82,10 @@ def _text(settings: EngineSettings) -> str:
 
 
 def tune(
-    run: Callable[[EngineSettings], Run], rounds: int, show: Callable[[str], None]
+    run: Callable[[EngineSettings], Run],
+    rounds: int,
+    show: Callable[[str], None],
+    choices: Sequence[Sequence[dict[str, Any]]] = _CHOICES,
 ) -> EngineSettings:
     """Find the best settings.
 
@@ -80,9 +93,10 @@ def tune(
         run: lets the engine read the backlog with some settings.
         rounds: how often each is tried.
         show: is given the lines of the tables.
+        choices: what is tried, one after the other.
     """
     best = _START
-    for choice in _CHOICES:
+    for choice in choices:
         found = _try(run, rounds, show, (replace(best, **change) for change in choice))
         best = max(found, key=lambda one: one.rate).settings
     found = _try(run, rounds, show, (replace(best, heap=heap) for heap in _HEAPS))
@@ -135,19 +149,34 @@ def main() -> None:
     """Run the search."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dsn", help="of the server, reached over TCP")
-    parser.add_argument("--slot", required=True, help="with the backlog; it is not read itself")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--slot", help="with the backlog; it is not read itself")
+    what.add_argument("--snapshot", action="store_true", help="read the rows of the tables")
     parser.add_argument("--publication", required=True)
-    parser.add_argument("--events", type=int, required=True, help="changes in the backlog")
+    parser.add_argument("--events", type=int, required=True, help="changes in the backlog, or rows")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
 
-    def run(settings: EngineSettings) -> Run:
-        with _copied(arguments.dsn, arguments.slot) as slot:
-            # It ends by the number of events, and runs none of PostgreSQL's programs.
-            job = Job(arguments.dsn, slot, arguments.publication, "", arguments.events, Path())
-            return DebeziumEngine(settings).run(job)
+    def job(slot: str) -> Job:
+        # It ends by the number of events, and runs none of PostgreSQL's programs.
+        return Job(
+            arguments.dsn,
+            slot,
+            arguments.publication,
+            "",
+            arguments.events,
+            Path(),
+            snapshot=arguments.snapshot,
+        )
 
-    print(f"chosen: {_text(tune(run, arguments.rounds, print))}")
+    def run(settings: EngineSettings) -> Run:
+        if arguments.snapshot:
+            return DebeziumEngine(settings).run(job("none"))
+        with _copied(arguments.dsn, arguments.slot) as slot:
+            return DebeziumEngine(settings).run(job(slot))
+
+    choices = _SNAPSHOT_CHOICES if arguments.snapshot else _CHOICES
+    print(f"chosen: {_text(tune(run, arguments.rounds, print, choices))}")
 
 
 if __name__ == "__main__":

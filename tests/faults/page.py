@@ -19,7 +19,7 @@ import pytest
 
 from tests.faults.lines import LINES, NOT_YET
 
-__all__ = ("PAGE", "Results", "tables")
+__all__ = ("PAGE", "Results", "commit_of_this", "tables")
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "guide" / "faults.md"
 
@@ -85,7 +85,8 @@ def _tests(outcomes: Counter[str]) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "none"
 
 
-def _commit() -> str:
+def commit_of_this() -> str:
+    """Return the commit that is tried, as git describes it."""
     root = PAGE.parents[2]
     command = ["git", "describe", "--always", "--dirty", "--abbrev=10"]
     return subprocess.run(
@@ -94,7 +95,7 @@ def _commit() -> str:
 
 
 def _main(arguments: Iterable[str]) -> int:
-    results, commit = Results(), _commit()
+    results, commit = Results(), commit_of_this()
     given = ["--faults", "200", "--pg", "15,18", *arguments]
     status = pytest.main([str(Path(__file__).parent), "--slow", "-q", *given], plugins=[results])
     written, mark, _ = PAGE.read_text(encoding="utf-8").partition(_MARK)

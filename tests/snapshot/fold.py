@@ -41,6 +41,10 @@ class Fold:
         self.tables: Tables = {name: {} for name in TABLES}
         self.read = 0
         """Rows of the snapshot."""
+        self.rows = 0
+        """Those, and the rows of snapshots before it that were begun anew."""
+        self.changes = 0
+        """Changes of the stream."""
         self.unfit: dict[str, str] = {}
         """What did not fit, by table. A TRUNCATE makes it good: what it removed is not in the
         snapshot any more when that reads the table after it, but still in the stream before it."""
@@ -54,10 +58,12 @@ class Fold:
             if change.position <= self._last:
                 return
             self._last = change.position
+            self.changes += 1
         rows = self.tables[change.table]
         match change:
             case SnapshotRead(snapshot="incremental", after=after):
                 self.read += 1
+                self.rows += 1
                 rows[after[_KEY]] = dict(after)
             case SnapshotRead(snapshot=marker, after=after):
                 if marker == "first" or (marker == "last" and change.number == 1):
@@ -65,6 +71,7 @@ class Fold:
                     self.tables = {name: {} for name in TABLES}
                     rows, self.read = self.tables[change.table], 0
                 self.read += 1
+                self.rows += 1
                 assert after[_KEY] not in rows, "a row of the snapshot comes twice"
                 rows[after[_KEY]] = dict(after)
             case Insert(after=after):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 
 from benchmarks.peers.debezium import CHOSEN, EngineSettings
 from benchmarks.peers.tuning import tune
@@ -32,3 +33,15 @@ def test_settings_say_what_the_jvm_and_the_engine_are_told() -> None:
     assert f"-Xmx{CHOSEN.heap}" in CHOSEN.options()
     assert not any("TieredStopAtLevel" in option for option in CHOSEN.options())
     assert CHOSEN.properties()["max.batch.size"] == str(CHOSEN.batch)
+
+
+def test_settings_of_snapshots_are_told_where_they_differ() -> None:
+    properties = replace(CHOSEN, snapshot_threads=2, fetch=100).properties()
+    assert properties["snapshot.max.threads"] == "2"
+    assert properties["snapshot.fetch.size"] == "100"
+    assert "snapshot.fetch.size" not in CHOSEN.properties()
+
+
+def test_only_what_is_to_be_tried_is_tried() -> None:
+    chosen = tune(_engine, 1, lambda line: None, [[{"threads": 1}, {"threads": 2}]])
+    assert (chosen.threads, chosen.batch) == (2, 2048)
