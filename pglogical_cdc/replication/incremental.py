@@ -16,7 +16,7 @@ from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres import Flavour, Server, qualified_name
 from pglogical_cdc.replication.beside import Beside
 from pglogical_cdc.replication.session import Session
-from pglogical_cdc.replication.settings import CHUNK_ROWS, Settings
+from pglogical_cdc.replication.settings import Settings, check_chunk_rows
 from pglogical_cdc.snapshot import (
     Chunk,
     ChunkReader,
@@ -95,9 +95,15 @@ class Incremental:
         """
         if not isinstance(table, str):
             raise ConfigurationError(f"table is {table!r}; expected 'schema.table'")
+        if where is not None and not (isinstance(where, str) and where.strip()):
+            raise ConfigurationError("where: expected an SQL condition, or None for all rows")
         wake = self._flavour.wake
-        name = qualified_name(table)
-        snapshot = IncrementalSnapshot(name, where=where, chunk_rows=chunk_rows, wake=wake)
+        snapshot = IncrementalSnapshot(
+            qualified_name(table),
+            where=where,
+            chunk_rows=check_chunk_rows("chunk_rows", chunk_rows),
+            wake=wake,
+        )
         self._waiting.append(snapshot)
         wake()
         return snapshot
@@ -107,7 +113,10 @@ class Incremental:
         wake = self._flavour.wake
         for table in remaining:
             snapshot = IncrementalSnapshot(
-                table.name, chunk_rows=CHUNK_ROWS, wake=wake, is_required=True
+                table.name,
+                chunk_rows=self._settings.snapshot_chunk_rows,
+                wake=wake,
+                is_required=True,
             )
             snapshot.go_on(table.after, table.again, table.rows)
             self._waiting.append(snapshot)

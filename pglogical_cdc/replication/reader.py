@@ -67,6 +67,7 @@ class _Reader:
         two_phase: bool = False,
         snapshot: SnapshotMode = "never",
         snapshot_resumable: bool = False,
+        snapshot_chunk_rows: int = CHUNK_ROWS,
         ack: AckMode = "auto",
         until: LSN | int | str | None = None,
         idle_timeout: float | None = None,
@@ -95,6 +96,7 @@ class _Reader:
             two_phase=two_phase,
             snapshot=snapshot,
             snapshot_resumable=snapshot_resumable,
+            snapshot_chunk_rows=snapshot_chunk_rows,
             ack=ack,
             until=until,
             idle_timeout=idle_timeout,
@@ -283,6 +285,7 @@ class ReplicationReader(_Reader):
         snapshot_resumable: the rows come with the stream, piece by piece, each under a snapshot of
             its own, as those of `snapshot_table`; `offsets` keeps which of them are dealt with, so
             that after a crash the rest of them follows.
+        snapshot_chunk_rows: rows of such a piece, which are in memory at once.
         ack: ``"auto"``, or ``"manual"``: only `ack` counts.
         until: deliver the transactions that commit before this LSN, whole, then end. ``"now"`` is
             the server's flush position (on a standby its replay position) when the first change

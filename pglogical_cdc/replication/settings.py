@@ -25,6 +25,7 @@ __all__ = (
     "ReaderState",
     "Settings",
     "SnapshotMode",
+    "check_chunk_rows",
     "check_settings",
 )
 
@@ -39,6 +40,9 @@ _LONGEST_STATUS_INTERVAL: Final = 10.0
 
 CHUNK_ROWS: Final = 10_000
 """Rows of a table that are read at once, beside the stream."""
+
+_LONGEST_CHUNK: Final = 1_000_000
+"""Rows; they are in memory until the stream has got to them."""
 
 DEFAULT_MEMORY_LIMIT: Final = 64 * 1024 * 1024
 DEFAULT_MAX_MESSAGE_BYTES: Final = 1024 * 1024 * 1024
@@ -70,6 +74,7 @@ class Settings:
     failover: bool
     snapshot: SnapshotMode
     snapshot_resumable: bool
+    snapshot_chunk_rows: int
     ack: AckMode
     until: LSN | Literal["now"] | None
     idle_timeout: float | None
@@ -144,6 +149,7 @@ def check_settings(
     two_phase: bool,
     snapshot: str,
     snapshot_resumable: bool,
+    snapshot_chunk_rows: int,
     ack: str,
     until: LSN | int | str | None,
     idle_timeout: float | None,
@@ -173,6 +179,7 @@ def check_settings(
         ("temporary", temporary, (bool,)),
         ("failover", failover, (bool,)),
         ("snapshot_resumable", snapshot_resumable, (bool,)),
+        ("snapshot_chunk_rows", snapshot_chunk_rows, (int,)),
         ("binary", binary, (bool,)),
         ("messages", messages, (bool,)),
         ("reselect", reselect, (bool,)),
@@ -229,6 +236,7 @@ def check_settings(
         failover=failover,
         snapshot=cast("SnapshotMode", _one_of("snapshot", snapshot, SnapshotMode)),
         snapshot_resumable=snapshot_resumable,
+        snapshot_chunk_rows=check_chunk_rows("snapshot_chunk_rows", snapshot_chunk_rows),
         ack=cast("AckMode", _one_of("ack", ack, AckMode)),
         until=_until(until),
         idle_timeout=_seconds("idle_timeout", idle_timeout),
@@ -247,6 +255,17 @@ def check_settings(
         adapters=adapters,
         on_event=on_event,
     )
+
+
+def check_chunk_rows(name: str, rows: int) -> int:
+    """Check how many rows of a table are to be read at once.
+
+    Raises:
+        ConfigurationError: they are too many, or none.
+    """
+    if type(rows) is not int or not 0 < rows <= _LONGEST_CHUNK:
+        raise ConfigurationError(f"{name} is {rows!r}; expected 1 to {_LONGEST_CHUNK} rows")
+    return rows
 
 
 def _one_of(name: str, value: str, choices: object) -> str:

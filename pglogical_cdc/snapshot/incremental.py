@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, TypeAlias
 
-from pglogical_cdc.errors import CdcError, ConfigurationError
+from pglogical_cdc.errors import CdcError
 from pglogical_cdc.events import RowChange, Update
 from pglogical_cdc.postgres import RunningTransactions
 from pglogical_cdc.snapshot.row_key import RowKey
@@ -30,9 +30,6 @@ _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 1.0
 """Seconds until something is tried again that somebody else was in the way of."""
 
-_LONGEST_CHUNK: Final = 1_000_000
-"""Rows; they are in memory until the stream has got to them."""
-
 
 class IncrementalSnapshot:
     """A snapshot of one table beside the stream, as `ReplicationReader.snapshot_table` begins it.
@@ -45,9 +42,6 @@ class IncrementalSnapshot:
         chunk_rows: rows that are read at once.
         wake: called when there is something to do for the reader.
         is_required: whether the reader cannot go on without its rows.
-
-    Raises:
-        ConfigurationError: an argument is wrong.
     """
 
     def __init__(
@@ -59,12 +53,6 @@ class IncrementalSnapshot:
         wake: Callable[[], None],
         is_required: bool = False,
     ) -> None:
-        if where is not None and not (isinstance(where, str) and where.strip()):
-            raise ConfigurationError("where: expected an SQL condition, or None for all rows")
-        if type(chunk_rows) is not int or not 0 < chunk_rows <= _LONGEST_CHUNK:
-            raise ConfigurationError(
-                f"chunk_rows is {chunk_rows!r}; expected a number from 1 to {_LONGEST_CHUNK}"
-            )
         self.name = name
         """Schema and name of the table."""
         self.is_required = is_required

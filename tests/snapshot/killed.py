@@ -10,21 +10,28 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from pglogical_cdc import ReplicationReader
+from pglogical_cdc import FileOffsets, ReplicationReader
 from tests.snapshot.fold import Fold
 
-__all__ = ("load", "run_for")
+__all__ = ("load", "resumable", "run_for")
 
 _ROOT: Final = Path(__file__).parents[2]
 
 
-def run_for(seconds: float, dsn: str, slot: str, path: Path) -> None:
-    """Run the consumer, and kill it after some time."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.snapshot.killed", dsn, slot, str(path)], cwd=_ROOT
-    )
+def run_for(seconds: float, dsn: str, slot: str, path: Path, offsets: Path | None = None) -> None:
+    """Run the consumer, and kill it after some time.
+
+    Args:
+        seconds: the time.
+        dsn: where to connect.
+        slot: the slot.
+        path: the file of the copy.
+        offsets: where the offsets of a snapshot are that is resumed; None for one that is not.
+    """
+    given = [dsn, slot, str(path), *([] if offsets is None else [str(offsets)])]
+    process = subprocess.Popen([sys.executable, "-m", "tests.snapshot.killed", *given], cwd=_ROOT)
     try:
         code: int | None = process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -49,10 +56,20 @@ def _save(fold: Fold, path: Path) -> None:
     os.replace(beside, path)
 
 
-def _consume(dsn: str, slot: str, path: Path) -> None:
+def resumable(offsets: Path) -> dict[str, Any]:
+    """Return the reader's arguments for a snapshot that is resumed."""
+    return {
+        "offsets": FileOffsets(offsets),
+        "snapshot_resumable": True,
+        "snapshot_chunk_rows": 250,
+    }
+
+
+def _consume(dsn: str, slot: str, path: Path, offsets: Path | None = None) -> None:
     fold = load(path)
+    given = {} if offsets is None else resumable(offsets)
     with ReplicationReader(
-        dsn, slot=slot, publications="pub", create=True, snapshot="initial"
+        dsn, slot=slot, publications="pub", create=True, snapshot="initial", **given
     ) as reader:
         for batch in reader.batches(max_rows=500, max_seconds=0.05):
             for change in batch:
@@ -61,4 +78,4 @@ def _consume(dsn: str, slot: str, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    _consume(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    _consume(sys.argv[1], sys.argv[2], *map(Path, sys.argv[3:]))

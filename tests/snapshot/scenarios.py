@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from tests.reading import reader
 from tests.servers import Database
 from tests.snapshot.fold import Fold, differences, read_tables
-from tests.snapshot.killed import load, run_for
+from tests.snapshot.killed import load, resumable, run_for
 from tests.snapshot.locks import locks_watched
 from tests.snapshot.writers import TABLES, create_tables, writers
 
@@ -117,6 +117,28 @@ def copy_of_three_tables_beside_the_stream(
     return Told(fold.rows, fold.changes)
 
 
+def copy_of_a_killed_consumer_that_resumes(
+    database: Database, slot: str, seed: int, folder: Path
+) -> Told:
+    """Kill the consumer again and again; the snapshot goes on where it was."""
+    create_tables(database.dsn, _ROWS)
+    source, path, offsets = random.Random(seed), folder / "copy", folder / "offsets"
+    given = resumable(offsets)
+    with locks_watched(database.dsn):
+        with writers(database.dsn, seed):
+            for _ in range(_KILLS):
+                run_for(source.uniform(0.5, 1.5), database.dsn, slot, path, offsets)
+        fold = load(path)
+        with reader(database, slot, create=True, snapshot="initial", until="now", **given) as made:
+            for change in made:
+                fold.apply(change)
+    _check(fold, database)
+    stored = given["offsets"].load(slot)
+    assert stored is not None
+    assert stored.snapshot == "", "the snapshot is not over"
+    return Told(fold.rows, fold.changes, _KILLS)
+
+
 def _check(fold: Fold, database: Database) -> None:
     found = differences(fold.tables, read_tables(database.dsn))
     assert found == [], f"the copy is not what the server has: {found}"
@@ -126,5 +148,6 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "copy equals the source": copy_equals_the_source,
     "copy of a consumer that is killed": copy_of_a_consumer_that_is_killed,
     "copy of three tables beside the stream": copy_of_three_tables_beside_the_stream,
+    "copy of a killed consumer that resumes": copy_of_a_killed_consumer_that_resumes,
 }
 """By name, as the table of the docs has it."""
