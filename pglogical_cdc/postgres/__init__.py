@@ -4,7 +4,7 @@ from pglogical_cdc.postgres.asynchronous import Asynchronous
 from pglogical_cdc.postgres.blocking import Blocking, converse, run
 from pglogical_cdc.postgres.catalog import one_table, published_tables
 from pglogical_cdc.postgres.connection import connect, connect_beside, connect_plain
-from pglogical_cdc.postgres.conversation import Conversation, Parametrised, Rows, exchange
+from pglogical_cdc.postgres.conversation import Ask, Conversation, Parametrised, Rows, exchange
 from pglogical_cdc.postgres.copy_both import CopyBoth, CopyBothEnded
 from pglogical_cdc.postgres.copy_out import CopyOut
 from pglogical_cdc.postgres.diagnosis import diagnose, diagnose_connect, publication_warning
@@ -49,6 +49,7 @@ __all__ = (
     "SESSION_SETTINGS",
     "WATERMARK_PREFIX",
     "AnyConnection",
+    "Ask",
     "Asynchronous",
     "Blocking",
     "Conninfo",

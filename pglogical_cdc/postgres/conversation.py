@@ -11,8 +11,8 @@ import contextlib
 import select
 import threading
 import time
-from collections.abc import Generator, Sequence
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 import psycopg
 from attrs import field
@@ -26,6 +26,7 @@ from pglogical_cdc._attrs import record
 from pglogical_cdc.postgres.flavour import AnyConnection, Flavour, Stopped
 
 __all__ = (
+    "Ask",
     "Conversation",
     "Field",
     "NoAnswer",
@@ -83,6 +84,14 @@ class Parametrised:
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 Conversation: TypeAlias = Generator[SQL | Composed | Verbatim | Parametrised, Rows, T]
+
+
+class Ask(Protocol):
+    """Carries a conversation on over a connection, whichever that is, and more than once if need be."""
+
+    def __call__(self, conversation: Callable[[], Conversation[T]]) -> Awaitable[T]:
+        """Return its result."""
+        ...
 
 
 async def exchange(

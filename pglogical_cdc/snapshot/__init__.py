@@ -1,6 +1,5 @@
 """Snapshots: the rows that are there, read so that the stream goes on exactly where they end."""
 
-from pglogical_cdc.snapshot.ask import Ask
 from pglogical_cdc.snapshot.chunk import Chunk
 from pglogical_cdc.snapshot.chunk_reader import ChunkReader
 from pglogical_cdc.snapshot.incremental import IncrementalSnapshot, IncrementalState
@@ -24,7 +23,6 @@ from pglogical_cdc.snapshot.stats import SnapshotStats
 from pglogical_cdc.snapshot.window import Key, Window
 
 __all__ = (
-    "Ask",
     "Chunk",
     "ChunkReader",
     "IncrementalSnapshot",

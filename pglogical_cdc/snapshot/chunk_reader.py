@@ -16,6 +16,7 @@ from pglogical_cdc.errors import CdcError, ConfigurationError, TableAlteredError
 from pglogical_cdc.events import SnapshotPoint
 from pglogical_cdc.postgres import (
     AnyConnection,
+    Ask,
     Conversation,
     CopyOut,
     Flavour,
@@ -29,7 +30,6 @@ from pglogical_cdc.postgres import (
     unfinished,
 )
 from pglogical_cdc.protocol import CopyRowParser, TupleData
-from pglogical_cdc.snapshot.ask import Ask
 from pglogical_cdc.snapshot.chunk import Chunk, equal_keys, read_rows
 from pglogical_cdc.snapshot.incremental import IncrementalSnapshot
 from pglogical_cdc.snapshot.opening import open_table

@@ -31,6 +31,7 @@ from pglogical_cdc.events import (
 )
 from pglogical_cdc.postgres import (
     AnyConnection,
+    Ask,
     Conversation,
     CopyOut,
     ExportedSlot,
@@ -43,7 +44,6 @@ from pglogical_cdc.postgres import (
     set_client_encoding,
 )
 from pglogical_cdc.protocol import CopyRowParser, RelationMessage, TupleData
-from pglogical_cdc.snapshot.ask import Ask
 from pglogical_cdc.snapshot.marks import Marks
 from pglogical_cdc.snapshot.opening import (
     OpenedTable,
