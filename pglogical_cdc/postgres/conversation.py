@@ -87,7 +87,7 @@ Conversation: TypeAlias = Generator[SQL | Composed | Verbatim | Parametrised, Ro
 
 
 class Ask(Protocol):
-    """Carries a conversation on over a connection, whichever that is, and more than once if need be."""
+    """Carries a conversation on over some connection, more than once if need be."""
 
     def __call__(self, conversation: Callable[[], Conversation[T]]) -> Awaitable[T]:
         """Return its result."""

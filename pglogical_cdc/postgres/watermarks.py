@@ -87,12 +87,14 @@ def unfinished() -> Conversation[frozenset[int]]:
     """Return the transactions that are running and may have been committed.
 
     A commit is visible to others only after it has been flushed, and perhaps sent to standbys, and
-    the stream may have it before. Of a session that waits for its next statement it is known that
-    it has not begun to commit.
+    the stream may have it before. Until then the transaction holds the lock on its own ID, while a
+    snapshot may have it for one that has not begun. Of a session that waits for its next statement
+    it is known that it has not begun to commit.
     """
-    running = yield from running_transactions()
     rows = yield sql.SQL(
-        "SELECT a.backend_xid::pg_catalog.text FROM pg_catalog.pg_stat_activity a"
-        " WHERE a.backend_xid IS NOT NULL AND a.state LIKE 'idle in transaction%'"
+        "SELECT l.transactionid::pg_catalog.text FROM pg_catalog.pg_locks l"
+        " WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted"
+        " AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a"
+        " WHERE a.pid = l.pid AND a.state LIKE 'idle in transaction%')"
     )
-    return running.running - {int(xid) for (xid,) in rows}
+    return frozenset(int(xid) for (xid,) in rows)

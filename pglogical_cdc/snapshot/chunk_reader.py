@@ -13,7 +13,7 @@ from attrs import evolve
 from psycopg import sql
 
 from pglogical_cdc.errors import CdcError, ConfigurationError, TableAlteredError
-from pglogical_cdc.events import SnapshotPoint
+from pglogical_cdc.events import SnapshotPoint, TableCatalog
 from pglogical_cdc.postgres import (
     AnyConnection,
     Ask,
@@ -25,6 +25,7 @@ from pglogical_cdc.postgres import (
     exchange,
     high_watermark,
     low_watermark,
+    one_table,
     running_transactions,
     set_client_encoding,
     unfinished,
@@ -136,10 +137,8 @@ class ChunkReader:
             await self._say(_end())
             snapshot.try_later()
             return None
-        if await self._say(row_key(table)) != key:
-            snapshot.table = None
-            await self._say(_end())
-            raise TableAlteredError(f"table {table} has another key than before")
+        if _columns(opened.catalog) != snapshot.columns or await self._say(row_key(table)) != key:
+            raise TableAlteredError(f"table {table} was altered since it was looked at")
         running = await self._say(running_transactions())
         if not snapshot.may_read(running):
             await self._say(_end())
@@ -180,16 +179,10 @@ class ChunkReader:
         )
 
     async def _begin(self, snapshot: IncrementalSnapshot) -> None:
-        version = self._server.version
-        tables = await self._ask(lambda: select_tables(self._publications, version))
-        for table in tables:
-            if (table.schema, table.name) == snapshot.name:
-                break
-        else:
-            raise ConfigurationError(
-                f"{'.'.join(snapshot.name)} is not among the tables that the publications publish: "
-                "views, unlogged tables, and with publish_via_partition_root partitions, never are"
-            )
+        oid = (await self._selected(snapshot)).oid
+        # The columns before what of them is published, so that one that is added in between shows.
+        snapshot.columns = _columns(await self._ask(lambda: one_table(oid)))
+        table = await self._selected(snapshot)
         if snapshot.where is not None:
             both = [f"({each})" for each in (table.row_filter, snapshot.where) if each is not None]
             table = evolve(table, row_filter=" AND ".join(both))
@@ -202,6 +195,16 @@ class ChunkReader:
             )
         snapshot.begin(selected, key)
         snapshot.suspect(await self._ask(unfinished))
+
+    async def _selected(self, snapshot: IncrementalSnapshot) -> SelectedTable:
+        version = self._server.version
+        for table in await self._ask(lambda: select_tables(self._publications, version)):
+            if (table.schema, table.name) == snapshot.name:
+                return table
+        raise ConfigurationError(
+            f"{'.'.join(snapshot.name)} is not among the tables that the publications publish: "
+            "views, unlogged tables, and with publish_via_partition_root partitions, never are"
+        )
 
     async def settle(self, chunk: Chunk) -> bool:
         """Compare the keys that only the server can compare; whether the rows are good.
@@ -269,6 +272,11 @@ class ChunkReader:
 
 def _begin() -> Conversation[None]:
     yield sql.SQL("SET row_security = off; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
+def _columns(catalog: TableCatalog | None) -> frozenset[tuple[int, str]]:
+    columns = () if catalog is None else catalog.columns
+    return frozenset((column.attnum, column.name) for column in columns)
 
 
 def _now(xid: int) -> Conversation[SnapshotPoint]:

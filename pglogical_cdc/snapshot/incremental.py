@@ -66,6 +66,8 @@ class IncrementalSnapshot:
         """Rows that were read and handed on."""
         self.table: SelectedTable | None = None
         """What is read of the table; None until it was looked for."""
+        self.columns: frozenset[tuple[int, str]] = frozenset()
+        """Numbers and names of all of its columns then, published or not."""
         self.key: RowKey | None = None
         """By what its rows are told apart; None if it has no key."""
         self.after: Key | None = None
@@ -164,11 +166,9 @@ class IncrementalSnapshot:
             running: what it does not see.
         """
         assert self._suspects is not None
-        self._suspects &= running.running
+        self._suspects = frozenset(xid for xid in self._suspects if not running.sees(xid))
         self._delivered = {xid for xid in self._delivered if not running.is_before(xid)}
-        return self._suspects.isdisjoint(running.running) and self._delivered.isdisjoint(
-            running.running
-        )
+        return not self._suspects and all(map(running.sees, self._delivered))
 
     def see(self, change: RowChange, window: Window | None) -> None:
         """Take notice of a change of the table.

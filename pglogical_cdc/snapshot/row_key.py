@@ -149,8 +149,7 @@ FROM (
     AND NOT EXISTS (
       SELECT FROM pg_catalog.unnest(i.indkey[0:i.indnkeyatts - 1]) AS k(attnum)
       JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-      JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
-      WHERE t.typarray = 0 OR a.attname <> ALL ({columns}) OR NOT a.attnotnull OR EXISTS (
+      WHERE a.attname <> ALL ({columns}) OR NOT a.attnotnull OR EXISTS (
         SELECT FROM pg_catalog.pg_constraint c
         WHERE c.conrelid = a.attrelid AND c.contype = 'n' AND NOT c.convalidated
           AND c.conkey = ARRAY[a.attnum]
@@ -217,7 +216,9 @@ def row_key(table: SelectedTable) -> Conversation[RowKey | None]:
                 name=name,
                 type_oid=oid,
                 array_oid=array,
-                is_plain=usual and (kind == "e" or base in _PLAIN),
+                # An array has no array type, in which many could be sent to be compared. What the
+                # stream tells first of a row that was read are the very bytes that were read.
+                is_plain=array == 0 or (usual and (kind == "e" or base in _PLAIN)),
                 collation=None if schema is None else (schema, collation),
                 less=tuple(less),
                 equal=tuple(equal),
