@@ -1,5 +1,6 @@
 """Snapshots: the rows that are there, read so that the stream goes on exactly where they end."""
 
+from pglogical_cdc.snapshot.choice import choose_tables
 from pglogical_cdc.snapshot.chunk import Chunk
 from pglogical_cdc.snapshot.chunk_reader import ChunkReader
 from pglogical_cdc.snapshot.incremental import IncrementalSnapshot, IncrementalState
@@ -40,6 +41,7 @@ __all__ = (
     "Window",
     "begin_under",
     "check_unaltered",
+    "choose_tables",
     "definition",
     "open_table",
     "parse_remaining",

@@ -29,6 +29,7 @@ from pglogical_cdc.events import (
     SnapshotRead,
     TableCatalog,
 )
+from pglogical_cdc.name_patterns import NamePatterns
 from pglogical_cdc.postgres import (
     AnyConnection,
     Ask,
@@ -44,6 +45,7 @@ from pglogical_cdc.postgres import (
     set_client_encoding,
 )
 from pglogical_cdc.protocol import CopyRowParser, RelationMessage, TupleData
+from pglogical_cdc.snapshot.choice import choose_tables
 from pglogical_cdc.snapshot.marks import Marks
 from pglogical_cdc.snapshot.opening import (
     OpenedTable,
@@ -76,6 +78,8 @@ class InitialSnapshot:
         given: where to connect.
         server: the server.
         publications: whose tables are read.
+        include: those of them that are read; None for all.
+        exclude: those that are not.
         binary: whether rows come in binary.
         max_message_bytes: bigger rows are an error.
         flavour: how to wait.
@@ -91,6 +95,8 @@ class InitialSnapshot:
         given: Parameters,
         server: Server,
         publications: Sequence[str],
+        include: NamePatterns | None,
+        exclude: NamePatterns,
         binary: bool,
         max_message_bytes: int,
         flavour: Flavour,
@@ -108,6 +114,8 @@ class InitialSnapshot:
         self._given = Parameters({**_KEEPALIVE, **given})
         self._server = server
         self._publications = publications
+        self._include = include
+        self._exclude = exclude
         self._binary = binary
         self._flavour = flavour
         self._describe = describe
@@ -142,8 +150,11 @@ class InitialSnapshot:
             holder = self._holder = await self._connect()
             await self._exchange(holder, begin_under(self.slot.snapshot_name))
             self._snapshot, self._point = await self._exchange(holder, _hold())
-            self._tables = await self._exchange(
+            published = await self._exchange(
                 holder, select_tables(self._publications, self._server.version)
+            )
+            self._tables = await self._exchange(
+                holder, choose_tables(published, self._include, self._exclude)
             )
             for table in self._tables:
                 while await self._open(table) is None:
