@@ -13,6 +13,7 @@ from pglogical_cdc.snapshot.opening import (
     definition,
     open_table,
 )
+from pglogical_cdc.snapshot.progress import SnapshotProgress
 from pglogical_cdc.snapshot.remaining import (
     RemainingTable,
     parse_remaining,
@@ -20,7 +21,7 @@ from pglogical_cdc.snapshot.remaining import (
 )
 from pglogical_cdc.snapshot.row_key import KeyColumn, RowKey, row_key
 from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
-from pglogical_cdc.snapshot.stats import SnapshotStats
+from pglogical_cdc.snapshot.stats import SnapshotStats, TableProgress
 from pglogical_cdc.snapshot.window import Key, Window
 
 __all__ = (
@@ -37,7 +38,9 @@ __all__ = (
     "RemainingTable",
     "RowKey",
     "SelectedTable",
+    "SnapshotProgress",
     "SnapshotStats",
+    "TableProgress",
     "Window",
     "begin_under",
     "check_unaltered",

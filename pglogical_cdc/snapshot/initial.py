@@ -7,7 +7,6 @@ its own under it, so that no table is locked for longer than it takes to read it
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
@@ -54,6 +53,7 @@ from pglogical_cdc.snapshot.opening import (
     definition,
     open_table,
 )
+from pglogical_cdc.snapshot.progress import SnapshotProgress
 from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
 from pglogical_cdc.snapshot.stats import SnapshotStats
 
@@ -125,11 +125,6 @@ class InitialSnapshot:
         self._point = SnapshotPoint(0, 0)
         self._tables: list[SelectedTable] = []
         self._tables_read = 0
-        self._rows = self._bytes = 0
-        self._rows_before = 0
-        """Of the tables that were read to their end."""
-        self._began = time.monotonic()
-        self._ended: float | None = None
         self._copy: CopyOut | None = None
         self._is_locked = False
         """Whether somebody has locked the table that is next."""
@@ -162,6 +157,7 @@ class InitialSnapshot:
                 await self._end()
         except psycopg.Error as error:
             raise self._failure(error) from None
+        self._progress = SnapshotProgress(f"snapshot of slot {self.slot.name!r}", self._tables)
 
     async def _connect(self) -> AnyConnection:
         return await connect_beside(self._given, self.replication, self._flavour)
@@ -229,8 +225,8 @@ class InitialSnapshot:
             if self._copy.ended:
                 self._copy = None
                 self._tables_read += 1
-                self._rows_before = self._rows
                 self._marks.end_table()
+                self._progress.end(self._tables[self._tables_read - 1])
                 await self._end()
         except psycopg.Error as error:
             raise self._failure(error) from None
@@ -239,12 +235,14 @@ class InitialSnapshot:
         """Begin with the next table; False if there is none, or somebody has locked it."""
         if self._tables_read == len(self._tables):
             self.rows += self._marks.end()
-            self.is_complete, self._ended = True, time.monotonic()
+            self.is_complete = True
+            self._progress.end_all()
             self.close()
             return False
         opened = await self._open(self._tables[self._tables_read])
         self._is_locked = opened is None
         if opened is None:
+            self._progress.tell()
             return False
         assert self._worker is not None
         try:
@@ -258,21 +256,22 @@ class InitialSnapshot:
             raise
         self._relation = self._describe(opened.message, opened.catalog)
         self._parser = CopyRowParser(len(opened.message.columns), binary=self._binary)
+        self._progress.begin(self._tables[self._tables_read])
         self._copy = copy
         return True
 
     def _take(self, messages: list[bytes]) -> None:
-        size = max(map(len, messages), default=0)
-        if size > self._max_message_bytes:
+        biggest = max(map(len, messages), default=0)
+        if biggest > self._max_message_bytes:
             raise MessageTooLargeError(
                 "CopyData",
                 0,
                 expected=f"at most {self._max_message_bytes} bytes (max_message_bytes)",
-                found=f"{size} bytes",
+                found=f"{biggest} bytes",
             )
         rows = [row for row in map(self._parser.parse, messages) if row is not None]
-        self._rows += len(rows)
-        self._bytes += sum(map(len, messages))
+        size = sum(map(len, messages))
+        self._progress.add(self._tables[self._tables_read], len(rows), size)
         self.rows += self._marks.rows(self._relation, rows)
 
     async def wait(self, seconds: float) -> None:
@@ -317,18 +316,7 @@ class InitialSnapshot:
     @property
     def stats(self) -> SnapshotStats:
         """How far it has got."""
-        estimates = [table.estimated_rows for table in self._tables[self._tables_read :]]
-        known = [rows for rows in estimates if rows is not None]
-        expected = self._rows_before + sum(known)
-        return SnapshotStats(
-            tables=len(self._tables),
-            tables_read=self._tables_read,
-            table=None if self._table is None else str(self._table),
-            rows=self._rows,
-            bytes=self._bytes,
-            estimated_rows=None if len(known) < len(estimates) else max(self._rows, expected),
-            seconds=(self._ended or time.monotonic()) - self._began,
-        )
+        return self._progress.stats
 
     def close(self) -> None:
         """Let go of the snapshot, and of its connections but that of the slot."""

@@ -46,7 +46,7 @@ def test_the_line_tells_how_far_a_snapshot_has_got() -> None:
     stats = [_stats(0)]
     line = StatusLine(lambda: stats[0], lambda: now[0])
     line.text()
-    reading = SnapshotStats(3, 1, "s.t", 5000, 1_000_000, 25_000, 2.0)
+    reading = SnapshotStats(3, 1, "s.t", 5000, 1_000_000, 25_000, 8192, 2.0, 2500.0)
     now[0], stats[0] = 102.0, evolve(_stats(5000), snapshot=reading)
     assert (
         line.text().plain

@@ -123,9 +123,12 @@ def test_what_is_not_read_is_streamed(database: Database, slot_name: str) -> Non
         first = next(changes)
         database.execute("INSERT INTO a VALUES (2); INSERT INTO b VALUES (2)")
         rest = [(change.op, change.table) for change in changes]
+        stats = made.stats.snapshot
     assert isinstance(first, SnapshotRead)
     assert (first.table, first.snapshot) == ("b", "last")
     assert rest == [("insert", "a"), ("insert", "b")]
+    assert stats is not None
+    assert [table.table for table in stats.each] == ["public.b"]
 
 
 def test_a_refusal_leaves_no_slot(database: Database, slot_name: str) -> None:
