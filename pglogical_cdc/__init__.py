@@ -101,7 +101,7 @@ if TYPE_CHECKING:
         TransactionChanges,
     )
     from pglogical_cdc.sinks import AsyncSink, FileSink, Sink, StdoutSink
-    from pglogical_cdc.snapshot import SnapshotStats
+    from pglogical_cdc.snapshot import SnapshotStats, TableProgress
     from pglogical_cdc.transforms import (
         ExcludeColumns,
         HashColumns,
@@ -119,6 +119,7 @@ __all__ = (
     "Backoff",
     "ReaderStats",
     "SnapshotStats",
+    "TableProgress",
     "ReaderEvent",
     "TransactionChanges",
     "AsyncTransactionChanges",
@@ -292,7 +293,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "Sink",
         "StdoutSink",
     ),
-    "snapshot": ("SnapshotStats",),
+    "snapshot": ("SnapshotStats", "TableProgress"),
     "transforms": (
         "ExcludeColumns",
         "HashColumns",

@@ -26,8 +26,9 @@ _ALLOWED: Final[dict[str, set[str]]] = {
     "parsers": BASE | {"postgres", "formatters", "events"},
     "slots": BASE | {"postgres", "events"},
     "offsets": BASE | {"postgres"},
-    "snapshot": BASE | {"postgres", "events", "protocol"},
-    "replication": BASE | {"snapshot", "offsets", "postgres", "events", "protocol"},
+    "snapshot": BASE | {"name_patterns", "postgres", "events", "protocol"},
+    "replication": BASE
+    | {"name_patterns", "snapshot", "offsets", "postgres", "events", "protocol"},
     "handlers": BASE | {"events"},
     "sinks": BASE | {"formatters", "handlers", "events"},
     "pipeline": BASE | {"replication", "postgres", "formatters", "sinks", "events"},

@@ -8,6 +8,7 @@ import click
 
 from pglogical_cdc import __version__
 from pglogical_cdc.cli.demo import demo
+from pglogical_cdc.cli.snapshot import snapshot
 from pglogical_cdc.cli.stream import stream
 from pglogical_cdc.errors import CdcError
 
@@ -35,6 +36,7 @@ def commands() -> None:
 
 
 commands.add_command(demo)
+commands.add_command(snapshot)
 commands.add_command(stream)
 
 

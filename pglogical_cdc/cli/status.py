@@ -1,4 +1,4 @@
-"""The live status line on standard error: changes per second, lag, position."""
+"""The live status on standard error: changes per second, lag, position; bars of a snapshot."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import io
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Final
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.filesize import decimal
 from rich.live import Live
 from rich.text import Text
 from typing_extensions import Buffer
 
+from pglogical_cdc.cli.snapshot_bars import snapshot_bars
 from pglogical_cdc.replication import ReaderStats
 
-__all__ = ("AboveStatus", "StatusLine", "live_status")
+__all__ = ("AboveStatus", "StatusDisplay", "live_status")
 
 _WINDOW: Final = 5.0
 """Seconds over which the rate is measured."""
 
 _PER_SECOND: Final = 4
-"""How often the line is drawn."""
+"""How often the status is drawn."""
 
 
-class StatusLine:
-    """Makes the text of the line from a reader's statistics.
+class StatusDisplay:
+    """Shows a reader's statistics: while a snapshot is read its bars, else the line of the stream.
 
     Args:
         stats: asked each time.
@@ -42,26 +42,21 @@ class StatusLine:
         self._clock = clock
         self._seen: deque[tuple[float, int]] = deque()
 
-    def text(self) -> Text:
-        """Return the line as of now."""
-        stats, now = self._stats(), self._clock()
+    def renderable(self) -> RenderableType:
+        """Return what is to be seen now."""
+        stats = self._stats()
+        if stats.snapshot is not None and stats.snapshot.table is not None:
+            return snapshot_bars(stats.snapshot)
+        return self._line(stats)
+
+    def _line(self, stats: ReaderStats) -> Text:
+        now = self._clock()
         seen = self._seen
         seen.append((now, stats.changes))
         while len(seen) > 2 and now - seen[1][0] >= _WINDOW:
             seen.popleft()
         since, changes = seen[0]
         rate = (stats.changes - changes) / (now - since) if now > since else 0.0
-        reading = stats.snapshot
-        if reading is not None and reading.table is not None:
-            left = reading.seconds_left
-            return Text.assemble(
-                (f"{rate:,.0f} rows/s", "bold green"),
-                f" | snapshot: {reading.table} ({reading.tables_read + 1} of {reading.tables})"
-                f" | {reading.rows:,} rows, {decimal(reading.bytes)}",
-                "" if left is None else f" | {timedelta(seconds=round(left))} left",
-                overflow="ellipsis",
-                no_wrap=True,
-            )
         return Text.assemble(
             (f"{rate:,.0f} changes/s", "bold green"),
             f" | {stats.changes:,} changes in {stats.transactions:,} transactions | lag ",
@@ -73,11 +68,11 @@ class StatusLine:
 
 
 @contextlib.contextmanager
-def live_status(line: StatusLine, console: Console) -> Iterator[None]:
-    """Keep the line on the console's last row while the block runs, and remove it then."""
+def live_status(display: StatusDisplay, console: Console) -> Iterator[None]:
+    """Keep the status on the console's last rows while the block runs, and remove it then."""
     live = Live(
         console=console,
-        get_renderable=line.text,
+        get_renderable=display.renderable,
         refresh_per_second=_PER_SECOND,
         transient=True,
         redirect_stdout=False,
@@ -88,10 +83,10 @@ def live_status(line: StatusLine, console: Console) -> Iterator[None]:
 
 
 class AboveStatus(io.RawIOBase):
-    """A raw stream that prints above the status line, where both are on one terminal.
+    """A raw stream that prints above the status, where both are on one terminal.
 
     Args:
-        console: the console of the status line.
+        console: the console of the status.
     """
 
     def __init__(self, console: Console) -> None:

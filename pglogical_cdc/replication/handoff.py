@@ -109,6 +109,8 @@ class Handoff:
             given=given,
             server=opened.server,
             publications=settings.publications,
+            include=settings.snapshot_include,
+            exclude=settings.snapshot_exclude,
             binary=settings.binary,
             max_message_bytes=settings.max_message_bytes,
             flavour=flavour,

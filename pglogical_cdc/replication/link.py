@@ -164,12 +164,22 @@ class Link:
         text = BEGUN if opened.loads else "" if known is None else known.snapshot
         if not text:
             return
-        from pglogical_cdc.snapshot import RemainingTable, parse_remaining, select_tables
+        from pglogical_cdc.snapshot import (
+            RemainingTable,
+            choose_tables,
+            parse_remaining,
+            select_tables,
+        )
 
         self.remaining = parse_remaining(text, binary=settings.binary)
         if self.remaining is None:
             version = opened.server.version
-            tables = await self.beside.ask(lambda: select_tables(settings.publications, version))
+            published = await self.beside.ask(lambda: select_tables(settings.publications, version))
+            tables = await self.beside.ask(
+                lambda: choose_tables(
+                    published, settings.snapshot_include, settings.snapshot_exclude
+                )
+            )
             self.remaining = [
                 RemainingTable((table.schema, table.name), None, (), 0) for table in tables
             ]

@@ -68,6 +68,8 @@ class _Reader:
         snapshot: SnapshotMode = "never",
         snapshot_resumable: bool = False,
         snapshot_chunk_rows: int = CHUNK_ROWS,
+        snapshot_include: str | Sequence[str] | None = None,
+        snapshot_exclude: str | Sequence[str] = (),
         ack: AckMode = "auto",
         until: LSN | int | str | None = None,
         idle_timeout: float | None = None,
@@ -97,6 +99,8 @@ class _Reader:
             snapshot=snapshot,
             snapshot_resumable=snapshot_resumable,
             snapshot_chunk_rows=snapshot_chunk_rows,
+            snapshot_include=snapshot_include,
+            snapshot_exclude=snapshot_exclude,
             ack=ack,
             until=until,
             idle_timeout=idle_timeout,
@@ -286,6 +290,11 @@ class ReplicationReader(_Reader):
             its own, as those of `snapshot_table`; `offsets` keeps which of them are dealt with, so
             that after a crash the rest of them follows.
         snapshot_chunk_rows: rows of such a piece, which are in memory at once.
+        snapshot_include: the published tables that snapshots read, as regular expressions one of
+            which has to match the whole of ``schema.table``, in either case of letters; None for
+            all. A string has commas between them, as Debezium's
+            ``snapshot.include.collection.list``. What is not read is streamed all the same.
+        snapshot_exclude: those of them that they do not read, in the same way.
         ack: ``"auto"``, or ``"manual"``: only `ack` counts.
         until: deliver the transactions that commit before this LSN, whole, then end. ``"now"`` is
             the server's flush position (on a standby its replay position) when the first change

@@ -32,6 +32,8 @@ class StoredPosition:
         self._flavour = flavour
         self.remaining: Callable[[LSN], str] | None = None
         """Tells what a resumable snapshot has still to read once a position is dealt with."""
+        self._snapshot = ""
+        """What is stored of it, which holds until `remaining` can tell."""
 
     async def load(self) -> Offset | None:
         """Return what is stored; None for nothing.
@@ -51,6 +53,7 @@ class StoredPosition:
             raise OffsetStoreError(
                 f"the store has loaded the offset of slot {offset.slot!r} for slot {self._slot!r}"
             )
+        self._snapshot = "" if offset is None else offset.snapshot
         return offset
 
     async def begin_snapshot(self, server: Server) -> None:
@@ -93,7 +96,7 @@ class StoredPosition:
             slot=self._slot,
             position=position,
             transaction_end=LSN(session.progress.acknowledged_end),
-            snapshot="" if self.remaining is None else self.remaining(position),
+            snapshot=self._snapshot if self.remaining is None else self.remaining(position),
         )
         await self._flavour.call(self._store.save, self._slot, offset)
         session.stored = position

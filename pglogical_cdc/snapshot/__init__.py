@@ -1,5 +1,6 @@
 """Snapshots: the rows that are there, read so that the stream goes on exactly where they end."""
 
+from pglogical_cdc.snapshot.choice import choose_tables
 from pglogical_cdc.snapshot.chunk import Chunk
 from pglogical_cdc.snapshot.chunk_reader import ChunkReader
 from pglogical_cdc.snapshot.incremental import IncrementalSnapshot, IncrementalState
@@ -12,6 +13,7 @@ from pglogical_cdc.snapshot.opening import (
     definition,
     open_table,
 )
+from pglogical_cdc.snapshot.progress import SnapshotProgress
 from pglogical_cdc.snapshot.remaining import (
     RemainingTable,
     parse_remaining,
@@ -19,7 +21,7 @@ from pglogical_cdc.snapshot.remaining import (
 )
 from pglogical_cdc.snapshot.row_key import KeyColumn, RowKey, row_key
 from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
-from pglogical_cdc.snapshot.stats import SnapshotStats
+from pglogical_cdc.snapshot.stats import SnapshotStats, TableProgress
 from pglogical_cdc.snapshot.window import Key, Window
 
 __all__ = (
@@ -36,10 +38,13 @@ __all__ = (
     "RemainingTable",
     "RowKey",
     "SelectedTable",
+    "SnapshotProgress",
     "SnapshotStats",
+    "TableProgress",
     "Window",
     "begin_under",
     "check_unaltered",
+    "choose_tables",
     "definition",
     "open_table",
     "parse_remaining",

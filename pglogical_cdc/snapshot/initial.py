@@ -7,7 +7,6 @@ its own under it, so that no table is locked for longer than it takes to read it
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
@@ -29,6 +28,7 @@ from pglogical_cdc.events import (
     SnapshotRead,
     TableCatalog,
 )
+from pglogical_cdc.name_patterns import NamePatterns
 from pglogical_cdc.postgres import (
     AnyConnection,
     Ask,
@@ -44,6 +44,7 @@ from pglogical_cdc.postgres import (
     set_client_encoding,
 )
 from pglogical_cdc.protocol import CopyRowParser, RelationMessage, TupleData
+from pglogical_cdc.snapshot.choice import choose_tables
 from pglogical_cdc.snapshot.marks import Marks
 from pglogical_cdc.snapshot.opening import (
     OpenedTable,
@@ -52,6 +53,7 @@ from pglogical_cdc.snapshot.opening import (
     definition,
     open_table,
 )
+from pglogical_cdc.snapshot.progress import SnapshotProgress
 from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
 from pglogical_cdc.snapshot.stats import SnapshotStats
 
@@ -76,6 +78,8 @@ class InitialSnapshot:
         given: where to connect.
         server: the server.
         publications: whose tables are read.
+        include: those of them that are read; None for all.
+        exclude: those that are not.
         binary: whether rows come in binary.
         max_message_bytes: bigger rows are an error.
         flavour: how to wait.
@@ -91,6 +95,8 @@ class InitialSnapshot:
         given: Parameters,
         server: Server,
         publications: Sequence[str],
+        include: NamePatterns | None,
+        exclude: NamePatterns,
         binary: bool,
         max_message_bytes: int,
         flavour: Flavour,
@@ -108,6 +114,8 @@ class InitialSnapshot:
         self._given = Parameters({**_KEEPALIVE, **given})
         self._server = server
         self._publications = publications
+        self._include = include
+        self._exclude = exclude
         self._binary = binary
         self._flavour = flavour
         self._describe = describe
@@ -117,11 +125,6 @@ class InitialSnapshot:
         self._point = SnapshotPoint(0, 0)
         self._tables: list[SelectedTable] = []
         self._tables_read = 0
-        self._rows = self._bytes = 0
-        self._rows_before = 0
-        """Of the tables that were read to their end."""
-        self._began = time.monotonic()
-        self._ended: float | None = None
         self._copy: CopyOut | None = None
         self._is_locked = False
         """Whether somebody has locked the table that is next."""
@@ -142,8 +145,11 @@ class InitialSnapshot:
             holder = self._holder = await self._connect()
             await self._exchange(holder, begin_under(self.slot.snapshot_name))
             self._snapshot, self._point = await self._exchange(holder, _hold())
-            self._tables = await self._exchange(
+            published = await self._exchange(
                 holder, select_tables(self._publications, self._server.version)
+            )
+            self._tables = await self._exchange(
+                holder, choose_tables(published, self._include, self._exclude)
             )
             for table in self._tables:
                 while await self._open(table) is None:
@@ -151,6 +157,7 @@ class InitialSnapshot:
                 await self._end()
         except psycopg.Error as error:
             raise self._failure(error) from None
+        self._progress = SnapshotProgress(f"snapshot of slot {self.slot.name!r}", self._tables)
 
     async def _connect(self) -> AnyConnection:
         return await connect_beside(self._given, self.replication, self._flavour)
@@ -218,8 +225,8 @@ class InitialSnapshot:
             if self._copy.ended:
                 self._copy = None
                 self._tables_read += 1
-                self._rows_before = self._rows
                 self._marks.end_table()
+                self._progress.end(self._tables[self._tables_read - 1])
                 await self._end()
         except psycopg.Error as error:
             raise self._failure(error) from None
@@ -228,12 +235,14 @@ class InitialSnapshot:
         """Begin with the next table; False if there is none, or somebody has locked it."""
         if self._tables_read == len(self._tables):
             self.rows += self._marks.end()
-            self.is_complete, self._ended = True, time.monotonic()
+            self.is_complete = True
+            self._progress.end_all()
             self.close()
             return False
         opened = await self._open(self._tables[self._tables_read])
         self._is_locked = opened is None
         if opened is None:
+            self._progress.tell()
             return False
         assert self._worker is not None
         try:
@@ -247,21 +256,22 @@ class InitialSnapshot:
             raise
         self._relation = self._describe(opened.message, opened.catalog)
         self._parser = CopyRowParser(len(opened.message.columns), binary=self._binary)
+        self._progress.begin(self._tables[self._tables_read])
         self._copy = copy
         return True
 
     def _take(self, messages: list[bytes]) -> None:
-        size = max(map(len, messages), default=0)
-        if size > self._max_message_bytes:
+        biggest = max(map(len, messages), default=0)
+        if biggest > self._max_message_bytes:
             raise MessageTooLargeError(
                 "CopyData",
                 0,
                 expected=f"at most {self._max_message_bytes} bytes (max_message_bytes)",
-                found=f"{size} bytes",
+                found=f"{biggest} bytes",
             )
         rows = [row for row in map(self._parser.parse, messages) if row is not None]
-        self._rows += len(rows)
-        self._bytes += sum(map(len, messages))
+        size = sum(map(len, messages))
+        self._progress.add(self._tables[self._tables_read], len(rows), size)
         self.rows += self._marks.rows(self._relation, rows)
 
     async def wait(self, seconds: float) -> None:
@@ -306,18 +316,7 @@ class InitialSnapshot:
     @property
     def stats(self) -> SnapshotStats:
         """How far it has got."""
-        estimates = [table.estimated_rows for table in self._tables[self._tables_read :]]
-        known = [rows for rows in estimates if rows is not None]
-        expected = self._rows_before + sum(known)
-        return SnapshotStats(
-            tables=len(self._tables),
-            tables_read=self._tables_read,
-            table=None if self._table is None else str(self._table),
-            rows=self._rows,
-            bytes=self._bytes,
-            estimated_rows=None if len(known) < len(estimates) else max(self._rows, expected),
-            seconds=(self._ended or time.monotonic()) - self._began,
-        )
+        return self._progress.stats
 
     def close(self) -> None:
         """Let go of the snapshot, and of its connections but that of the slot."""

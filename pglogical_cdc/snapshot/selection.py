@@ -35,9 +35,9 @@ class SelectedTable:
     row_filter: str | None
     """An SQL expression that is true for the published rows; None for all."""
     estimated_rows: int | None
-    """By the last ANALYZE; None if there was none."""
+    """By the last VACUUM or ANALYZE, of all partitions; None if there was none of one of them."""
     bytes: int
-    """On disk, without indexes."""
+    """On the server's disk, of all partitions: with TOAST, without indexes."""
 
     @property
     def quoted(self) -> sql.Identifier:
@@ -49,16 +49,35 @@ class SelectedTable:
 
 
 # One JSON document for each: no loader that somebody registered can come in between.
+# pg_partition_tree would lock the partitions for as long as the snapshot is held.
 _TABLES: Final = """\
 SELECT pg_catalog.json_build_array(
   c.oid::pg_catalog.int8, n.nspname, c.relname, c.relkind = 'p', {columns}, {filter},
-  CASE WHEN c.reltuples >= 0 THEN c.reltuples::pg_catalog.int8 END,
-  pg_catalog.pg_table_size(c.oid),
+  size.rows, size.bytes,
   ARRAY(SELECT a::pg_catalog.oid::pg_catalog.int8 FROM pg_catalog.pg_partition_ancestors(c.oid) a)
 )::pg_catalog.text
 FROM pg_catalog.pg_publication_tables p
 JOIN pg_catalog.pg_namespace n ON n.nspname = p.schemaname
 JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = p.tablename
+CROSS JOIN LATERAL (
+  SELECT
+    CASE WHEN pg_catalog.bool_and(leaf.rows IS NOT NULL)
+      THEN pg_catalog.sum(leaf.rows)::pg_catalog.int8 END AS rows,
+    pg_catalog.sum(pg_catalog.pg_table_size(leaf.oid))::pg_catalog.int8 AS bytes
+  FROM (
+    SELECT f.oid, CASE WHEN f.reltuples >= 0 THEN f.reltuples
+      WHEN pg_catalog.pg_relation_size(f.oid) = 0 THEN 0 END AS rows
+    FROM (
+      WITH RECURSIVE tree(oid) AS (
+        SELECT c.oid UNION ALL
+        SELECT i.inhrelid FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.oid
+        WHERE c.relkind = 'p'
+      )
+      SELECT oid FROM tree
+    ) tree
+    JOIN pg_catalog.pg_class f ON f.oid = tree.oid WHERE f.relkind <> 'p'
+  ) leaf
+) size
 WHERE p.pubname IN ({names})"""
 
 # Up to PostgreSQL 15 the view names generated columns too, and up to 17 none is ever published.

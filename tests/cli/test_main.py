@@ -19,7 +19,7 @@ def test_help_names_the_commands_and_what_this_is_not(option: str) -> None:
     result = CliRunner().invoke(commands, [option])
     assert result.exit_code == 0
     assert "not the pglogical extension" in " ".join(result.output.split())
-    for command in ("demo", "stream"):
+    for command in ("demo", "snapshot", "stream"):
         assert f"\n  {command} " in result.output
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,10 +14,8 @@ from typing import Any, Final
 import pytest
 from click.testing import CliRunner
 
-from pglogical_cdc.cli.event_lines import EventLines
 from pglogical_cdc.cli.main import commands
 from pglogical_cdc.lsn import LSN
-from pglogical_cdc.sinks import FileSink
 from tests.cli.running import environment, run, run_on_terminal, start
 from tests.servers import Database
 
@@ -159,9 +156,14 @@ def test_snapshot_writes_the_rows_that_are_there_first(database: Database, slot_
     database.execute("CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item VALUES (1), (2)")
     arguments = ["stream", "--dsn", database.dsn, "--slot", slot_name, "--publication", "pub"]
     arguments += ["--create", "--table", "public.item", "--snapshot", "initial", "--until", "now"]
+    database.execute("CREATE TABLE left_out (id int); INSERT INTO left_out VALUES (1)")
+    arguments += ["--table", "public.left_out", "--snapshot-include", r"public\..*"]
+    arguments += ["--snapshot-exclude", "public.left_out"]
     for expected in (["r", "r"], ["c"]):
         made = run(*arguments)
+        assert made.returncode == 0, made.stderr
         assert [record["value"]["op"] for record in _documents(made.stdout)] == expected
+        assert made.stderr.count("\n") == (3 if "r" in expected else 0)
         database.execute("INSERT INTO item VALUES (3) ON CONFLICT DO NOTHING")
 
 
@@ -254,6 +256,28 @@ def test_output_that_is_not_taken_is_an_error_and_not_acknowledged(
 
 
 @pytest.mark.pg(18)
+def test_bars_of_a_snapshot_are_on_the_terminal_until_its_rows_are_read(
+    database: Database, slot_name: str, tmp_path: Path
+) -> None:
+    database.execute(
+        "CREATE TABLE item (id int); INSERT INTO item SELECT generate_series(1, 30000);"
+        "ANALYZE item; CREATE TABLE other (id int); CREATE PUBLICATION pub FOR ALL TABLES"
+    )
+    with (tmp_path / "output").open("wb") as output:
+        exit_code, shown = run_on_terminal(
+            "stream", "--dsn", database.dsn, "--slot", slot_name, "--publication", "pub",
+            "--create", "--snapshot", "initial", "--idle-timeout", "0.5", stdout=output.fileno(),
+        )  # fmt: skip
+    assert exit_code == 0
+    assert "0 of 2 tables" in shown
+    assert " of ~30,000 rows" in shown
+    bars, _, line = shown.partition("changes/s")
+    assert "public.item" in bars
+    assert "public.item" not in line
+    assert "30,000 changes in 0 transactions" in line
+
+
+@pytest.mark.pg(18)
 def test_the_status_line_is_on_standard_error_when_that_is_a_terminal(
     database: Database, arguments: list[str], tmp_path: Path
 ) -> None:
@@ -330,55 +354,6 @@ def test_output_that_has_no_place_to_go_makes_no_slot(database: Database, tmp_pa
     assert made == []
 
 
-@pytest.fixture
-def closed_sinks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the classes of the sinks that were closed, in that order."""
-    closed: list[str] = []
-
-    def noting(kind: type[FileSink | EventLines]) -> None:
-        close = kind.close
-
-        def noted(sink: Any) -> None:
-            closed.append(kind.__name__)
-            close(sink)
-
-        monkeypatch.setattr(kind, "close", noted)
-
-    noting(FileSink)
-    noting(EventLines)
-    return closed
-
-
-@pytest.mark.pg(18)
-def test_a_sink_is_closed_once(
-    database: Database, arguments: list[str], tmp_path: Path, closed_sinks: list[str]
-) -> None:
-    for format_name in ("debezium", "repr"):
-        _work(database)
-        path = tmp_path / format_name
-        result = CliRunner().invoke(
-            commands,
-            [*arguments, "--until", "now", "--format", format_name, "--file", str(path)],
-        )
-        assert (result.exit_code, result.output) == (0, "")
-        assert path.read_bytes()
-    assert closed_sinks == ["FileSink", "EventLines"]
-
-
-def test_a_sink_is_closed_once_where_nothing_runs(tmp_path: Path, closed_sinks: list[str]) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        dsn = f"host=127.0.0.1 port={closed.getsockname()[1]} dbname=x"
-        arguments = ["stream", "--dsn", dsn, "--slot", "s", "--publication", "p"]
-        for format_name in ("debezium", "repr"):
-            path = tmp_path / format_name
-            result = CliRunner().invoke(
-                commands, [*arguments, "--format", format_name, "--file", str(path)]
-            )
-            assert result.exit_code == 1
-    assert closed_sinks == ["FileSink", "EventLines"]
-
-
 def test_a_signal_ends_it_while_it_connects() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -392,19 +367,8 @@ def test_a_signal_ends_it_while_it_connects() -> None:
     assert seconds < 1.5
 
 
-@pytest.mark.parametrize(
-    ("arguments", "complaint"),
-    [
-        (["--to", "file"], "--file PATH"),
-        (["--to", "stdout", "--file", os.devnull], "--to file"),
-        (["--binary"], "--format repr"),
-        (["--format", "dms", "--topic-prefix", "x"], "--topic-prefix"),
-        (["--format", "xml"], "xml"),
-    ],
-)
-def test_options_that_do_not_go_together(arguments: list[str], complaint: str) -> None:
-    result = CliRunner().invoke(
-        commands, ["stream", "--slot", "s", "--publication", "p", *arguments]
-    )
+def test_tables_of_a_snapshot_need_one() -> None:
+    arguments = ["stream", "--slot", "s", "--publication", "p", "--snapshot-include", "public.t"]
+    result = CliRunner().invoke(commands, arguments)
     assert result.exit_code == 2
-    assert complaint in result.stderr
+    assert "--snapshot-exclude go with --snapshot" in result.stderr

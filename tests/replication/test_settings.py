@@ -31,6 +31,10 @@ def test_names_and_tables_are_taken_apart() -> None:
     [
         ("two_phase", True),
         ("snapshot", "sometimes"),
+        ("snapshot_include", []),
+        ("snapshot_include", " , "),
+        ("snapshot_include", ["("]),
+        ("snapshot_exclude", "public.(t"),
         ("streaming", "on"),
         ("streaming", "parallel"),
         ("memory_limit", 1),
@@ -82,6 +86,16 @@ def test_binary_values_cannot_be_reselected() -> None:
         checked(binary=True, reselect=True)
 
 
+def test_tables_of_snapshots_are_chosen_by_patterns() -> None:
+    assert checked().snapshot_include is None
+    assert not checked().snapshot_exclude.match("s.t")
+    settings = checked(snapshot_include=r"s\..*,a.b", snapshot_exclude=[r"S\.T"])
+    assert settings.snapshot_include is not None
+    assert settings.snapshot_include.match("s.t")
+    assert not settings.snapshot_include.match("s")
+    assert settings.snapshot_exclude.match("s.t")
+
+
 @pytest.mark.parametrize(
     ("until", "expected"),
     [(None, None), ("now", "now"), ("16/B374D848", LSN.parse("16/B374D848")), (16, LSN(16))],
@@ -129,6 +143,9 @@ def test_status_interval_that_the_server_would_not_bear() -> None:
         ("publications", [1]),
         ("tables", [("public", "t")]),
         ("create", "yes"),
+        ("snapshot_include", [1]),
+        ("snapshot_include", b"t"),
+        ("snapshot_exclude", None),
         ("reselect", 1),
         ("until", 1.5),
         ("until", "later"),

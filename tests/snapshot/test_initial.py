@@ -672,6 +672,9 @@ def test_a_database_in_sql_ascii(database: Database, slot_name: str) -> None:
             found = [row.after.raw[1] for row in rows if row.after is not None]
             assert found == [b"\xe4", "ä".encode(), b"\xff"]
     finally:
+        # The temporary slot ends with its process, a moment after the connection.
+        slots = "SELECT FROM pg_replication_slots WHERE database = %s AND temporary"
+        wait_until(lambda: database.execute(slots, [f"{database.name}_ascii"]) == [])
         database.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

@@ -45,7 +45,6 @@ def test_what_all_tables_are(database: Database) -> None:
     table = found["public.t"]
     assert table.estimated_rows == 2
     assert table.bytes == 8192
-    assert found["public.none"].estimated_rows is None
 
 
 @pytest.mark.pg(18)
@@ -101,3 +100,40 @@ def test_the_order_is_that_of_java(database: Database) -> None:
         "public-2.a",
         *(f"public.{name}" for name in ("1", "A", "_", "a", "a b", "é", "\U0001f600", "\uffee")),
     ]
+
+
+def test_estimates_of_partitions_add_up(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE p (a int) PARTITION BY LIST (a);"
+        "CREATE TABLE q PARTITION OF p FOR VALUES IN (1, 2) PARTITION BY LIST (a);"
+        "CREATE TABLE q1 PARTITION OF q FOR VALUES IN (1);"
+        "CREATE TABLE q2 PARTITION OF q DEFAULT; CREATE TABLE p3 PARTITION OF p DEFAULT;"
+        "INSERT INTO p SELECT i % 4 FROM generate_series(1, 4000) i; ANALYZE q1; ANALYZE p3;"
+        "CREATE PUBLICATION root FOR TABLE p WITH (publish_via_partition_root = true)"
+    )
+    assert _selected(database, "root")["public.p"].estimated_rows is None
+    database.execute("ANALYZE q2")
+    table = _selected(database, "root")["public.p"]
+    assert table.estimated_rows == 4000
+    # Nothing is locked by it, although the snapshot's transaction goes on.
+    with database.connect() as holder, holder.transaction():
+        converse(holder, select_tables(["root"], holder.info.server_version))
+        locks = database.execute(
+            "SELECT relation::regclass::text FROM pg_locks WHERE pid = %s AND relation >= 16384",
+            [holder.info.backend_pid],
+        )
+    assert locks == []
+    ((size,),) = database.execute(
+        "SELECT pg_table_size('q1') + pg_table_size('q2') + pg_table_size('p3')"
+    )
+    assert table.bytes == size > 4000 * 4
+
+
+def test_a_table_is_known_to_be_empty_without_an_estimate(database: Database) -> None:
+    database.execute(
+        "CREATE TABLE empty (a text); CREATE TABLE filled (a text);"
+        "INSERT INTO filled VALUES ('a');CREATE PUBLICATION pub FOR ALL TABLES"
+    )
+    found = _selected(database, "pub")
+    assert found["public.empty"].estimated_rows == 0
+    assert found["public.filled"].estimated_rows is None
