@@ -14,6 +14,7 @@ from pglogical_cdc.errors import CdcError, ConfigurationError
 from pglogical_cdc.events import Change, Relation, Row, RowChange, SnapshotRead
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres import Flavour, Server, qualified_name
+from pglogical_cdc.protocol import TupleData
 from pglogical_cdc.replication.beside import Beside
 from pglogical_cdc.replication.session import Session
 from pglogical_cdc.replication.settings import Settings, check_chunk_rows
@@ -23,6 +24,9 @@ from pglogical_cdc.snapshot import (
     IncrementalSnapshot,
     Key,
     RemainingTable,
+    SelectedTable,
+    SnapshotProgress,
+    SnapshotStats,
     remaining_text,
 )
 
@@ -58,6 +62,8 @@ class Incremental:
     def __init__(self, settings: Settings, flavour: Flavour) -> None:
         self._settings = settings
         self._flavour = flavour
+        self._progress: SnapshotProgress | None = None
+        """Of the resumable snapshot, or of the last one that was begun."""
         self._required: list[IncrementalSnapshot] = []
         """Those of a resumable snapshot of which it is not stored yet that they are over."""
         self._recorded: dict[IncrementalSnapshot, RemainingTable] = {}
@@ -108,10 +114,12 @@ class Incremental:
         wake()
         return snapshot
 
-    def load(self, remaining: Sequence[RemainingTable]) -> None:
+    def load(self, remaining: Sequence[tuple[RemainingTable, SelectedTable]]) -> None:
         """Begin, or go on with, a resumable snapshot."""
         wake = self._flavour.wake
-        for table in remaining:
+        name = f"the snapshot of slot {self._settings.slot}"
+        self._progress = progress = SnapshotProgress(name, [table for _, table in remaining])
+        for table, selected in remaining:
             snapshot = IncrementalSnapshot(
                 table.name,
                 chunk_rows=self._settings.snapshot_chunk_rows,
@@ -119,6 +127,7 @@ class Incremental:
                 is_required=True,
             )
             snapshot.go_on(table.after, table.again, table.rows)
+            snapshot.progress, snapshot.counted = progress, selected
             self._waiting.append(snapshot)
             self._required.append(snapshot)
             self._recorded[snapshot] = table
@@ -152,6 +161,11 @@ class Incremental:
         return not self._is_over or any(
             snapshot.state in ("waiting", "reading") for snapshot in list(self._waiting)
         )
+
+    @property
+    def stats(self) -> SnapshotStats | None:
+        """How far the resumable snapshot, or the last one that was begun, has got."""
+        return None if self._progress is None else self._progress.stats
 
     # -- between two transactions
 
@@ -205,6 +219,13 @@ class Incremental:
             known = self._tables.setdefault(snapshot.table.oid, [])
             if snapshot not in known:
                 known.append(snapshot)
+                if snapshot.progress is None:
+                    self._progress = snapshot.progress = SnapshotProgress(
+                        f"the snapshot of table {snapshot.table}", [snapshot.table]
+                    )
+                    snapshot.counted = snapshot.table
+                assert snapshot.counted is not None
+                snapshot.progress.begin(snapshot.counted)
         if chunk is not None:
             self._chunk, self._commit_lsn = chunk, None
             self._batch, self._is_over, self._repeats = [], False, False
@@ -328,11 +349,18 @@ class Incremental:
             for i, values in enumerate(rows, 1)
         ]
         snapshot.rows += len(rows)
+        assert snapshot.progress is not None
+        assert snapshot.counted is not None
+        snapshot.progress.add(snapshot.counted, len(rows), _size(rows))
         self._ordinal += len(rows)
         session.count(self._ordinal)
         if not rows or not chunk.is_in_one_piece:
             self._is_over = True
             snapshot.advance(chunk.read_again, chunk.window.again, chunk.last, ended=chunk.ended)
+            if snapshot.state == "complete":
+                snapshot.progress.end(snapshot.counted)
+                if snapshot.progress.is_over:
+                    snapshot.progress.end_all()
             if snapshot.is_required:
                 table = RemainingTable(snapshot.name, snapshot.after, (), snapshot.rows)
                 ended = snapshot.state == "complete"
@@ -366,3 +394,7 @@ class Incremental:
         for snapshot in list(self._waiting):
             snapshot.cancel()
         self.close()
+
+
+def _size(rows: Sequence[TupleData]) -> int:
+    return sum([len(value) for row in rows for value in row if isinstance(value, bytes)])

@@ -41,7 +41,7 @@ from pglogical_cdc.replication.stored import BEGUN, StoredPosition
 from pglogical_cdc.replication.stream import Stream
 
 if TYPE_CHECKING:
-    from pglogical_cdc.snapshot import InitialSnapshot, RemainingTable
+    from pglogical_cdc.snapshot import InitialSnapshot, RemainingTable, SelectedTable
 
 __all__ = ("Link",)
 
@@ -87,7 +87,7 @@ class Link:
         """When the next attempt is due, by the monotonic clock."""
         self.connects = 0
         """How many streams there were, but for those that were ended on purpose."""
-        self.remaining: list[RemainingTable] | None = None
+        self.remaining: list[tuple[RemainingTable, SelectedTable]] | None = None
         """The tables of a resumable snapshot that are to be read; None if there is none."""
         self._watermarks = False
         """Whether streams have to bring messages, for incremental snapshots."""
@@ -171,18 +171,30 @@ class Link:
             select_tables,
         )
 
-        self.remaining = parse_remaining(text, binary=settings.binary)
-        if self.remaining is None:
-            version = opened.server.version
-            published = await self.beside.ask(lambda: select_tables(settings.publications, version))
-            tables = await self.beside.ask(
+        known_tables = parse_remaining(text, binary=settings.binary)
+        version = opened.server.version
+        published = await self.beside.ask(lambda: select_tables(settings.publications, version))
+        if known_tables is None:
+            published = await self.beside.ask(
                 lambda: choose_tables(
                     published, settings.snapshot_include, settings.snapshot_exclude
                 )
             )
             self.remaining = [
-                RemainingTable((table.schema, table.name), None, (), 0) for table in tables
+                (RemainingTable((table.schema, table.name), None, (), 0), table)
+                for table in published
             ]
+            return
+        selected = {(table.schema, table.name): table for table in published}
+        self.remaining = []
+        for table in known_tables:
+            if table.name in selected:
+                self.remaining.append((table, selected[table.name]))
+            else:
+                _log.warning(
+                    "table %s is not published any more, and left out of the rest of the snapshot",
+                    ".".join(table.name),
+                )
 
     # -- the snapshot before it
 

@@ -33,7 +33,12 @@ from pglogical_cdc.replication.stream import Stream
 
 if TYPE_CHECKING:
     from pglogical_cdc.replication.incremental import Incremental
-    from pglogical_cdc.snapshot import IncrementalSnapshot, RemainingTable
+    from pglogical_cdc.snapshot import (
+        IncrementalSnapshot,
+        RemainingTable,
+        SelectedTable,
+        SnapshotStats,
+    )
 
 __all__ = ("Source",)
 
@@ -120,7 +125,14 @@ class Source:
             self._incremental = Incremental(self.settings, self._flavour)
         return self._incremental.begin(table, where=where, chunk_rows=chunk_rows)
 
-    def _load(self, remaining: Sequence[RemainingTable]) -> None:
+    @property
+    def snapshot_stats(self) -> SnapshotStats | None:
+        """How far a snapshot has got; None if there was none."""
+        if self.link.taken is not None:
+            return self.link.taken.stats
+        return None if self._incremental is None else self._incremental.stats
+
+    def _load(self, remaining: Sequence[tuple[RemainingTable, SelectedTable]]) -> None:
         """Have the rows of a resumable snapshot come with the stream."""
         from pglogical_cdc.replication.incremental import Incremental
 

@@ -49,7 +49,8 @@ class ReaderStats:
     reconnects: int = 0
     """Times that a lost connection was made anew."""
     snapshot: SnapshotStats | None = None
-    """How far the snapshot before the stream has got, or had; None if there was none."""
+    """How far the snapshot before the stream, a resumable one, or the last of a table has got, or
+    had; None if there was none."""
 
     @classmethod
     def of(cls, source: Source) -> Self:
@@ -72,7 +73,7 @@ class ReaderStats:
             source_latency=None if source.latency is None else source.latency / 1e6,
             target_latency=0.0 if oldest is None else time.time() - oldest / 1e6,
             reconnects=source.reconnects,
-            snapshot=None if source.link.taken is None else source.link.taken.stats,
+            snapshot=source.snapshot_stats,
         )
 
     @property

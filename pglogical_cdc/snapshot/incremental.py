@@ -13,8 +13,10 @@ from typing import Final, Literal, TypeAlias
 from pglogical_cdc.errors import CdcError
 from pglogical_cdc.events import RowChange, Update
 from pglogical_cdc.postgres import RunningTransactions
+from pglogical_cdc.snapshot.progress import SnapshotProgress
 from pglogical_cdc.snapshot.row_key import RowKey
 from pglogical_cdc.snapshot.selection import SelectedTable
+from pglogical_cdc.snapshot.stats import SnapshotStats
 from pglogical_cdc.snapshot.window import Key, Window, changed_keys
 
 __all__ = ("IncrementalSnapshot", "IncrementalState")
@@ -64,6 +66,10 @@ class IncrementalSnapshot:
         """Why it has failed."""
         self.rows = 0
         """Rows that were read and handed on."""
+        self.progress: SnapshotProgress | None = None
+        """Counts its rows, once it has begun."""
+        self.counted: SelectedTable | None = None
+        """What `progress` knows the table as."""
         self.table: SelectedTable | None = None
         """What is read of the table; None until it was looked for."""
         self.columns: frozenset[tuple[int, str]] = frozenset()
@@ -95,6 +101,11 @@ class IncrementalSnapshot:
     def is_over(self) -> bool:
         """Whether no more rows come."""
         return self.state in ("complete", "cancelled", "failed")
+
+    @property
+    def stats(self) -> SnapshotStats | None:
+        """How far it has got; None before it has begun."""
+        return None if self.progress is None else self.progress.stats
 
     def pause(self) -> None:
         """Read no further chunk until `resume`. One that is being read still comes."""

@@ -112,6 +112,11 @@ class SnapshotProgress:
             _rows_in(done.rows, seconds),
         )
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all tables were read."""
+        return self._tables_read == len(self._each)
+
     def end_all(self) -> None:
         """Note that all tables were read."""
         self._moments = deque([(self._began, 0)])
