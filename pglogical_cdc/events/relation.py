@@ -139,6 +139,20 @@ class Relation:
         self._text = [None] * len(self.columns)
         self._binary = [None] * len(self.columns)
 
+    def __reduce__(self) -> tuple[type[Relation], tuple[object, ...]]:
+        # Without the functions that loaders have made.
+        return Relation, (
+            self.oid,
+            self.schema,
+            self.name,
+            self.columns,
+            self.replica_identity,
+            self.database,
+            self.catalog,
+            self.loaders,
+            self.base,
+        )
+
     @property
     def key_columns(self) -> tuple[str, ...] | None:
         """Names of the key's columns in the key's own order; None if nothing identifies a row.

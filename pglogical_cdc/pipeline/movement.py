@@ -6,7 +6,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 from pglogical_cdc.errors import ConfigurationError
 from pglogical_cdc.events import (
@@ -15,11 +15,13 @@ from pglogical_cdc.events import (
     RowChange,
     SchemaChange,
     SnapshotRead,
+    SnapshotRun,
     Transaction,
 )
 from pglogical_cdc.formatters.base import Formatter, Record
+from pglogical_cdc.formatters.record_maker import RecordMaker
 
-__all__ = ("Movement", "Reader", "Transform", "sink_methods")
+__all__ = ("Movement", "Reader", "RecordsReader", "Transform", "sink_methods")
 
 Transform: TypeAlias = Callable[[Change], "Change | Iterable[Change] | None"]
 """Makes of a change another one, several, or none (None)."""
@@ -51,6 +53,19 @@ class Reader(Protocol):
 
     def stop(self) -> None:
         """End the stream before the next change; from any thread or signal handler."""
+        ...
+
+
+@runtime_checkable
+class RecordsReader(Protocol):
+    """A reader that can have records of rows made elsewhere."""
+
+    def make_records(self, maker: RecordMaker, run: int) -> None:
+        """Bring rows as `SnapshotRun` from now on, if anybody makes their records elsewhere."""
+        ...
+
+    def end_records(self) -> None:
+        """Bring none any more."""
         ...
 
 
@@ -138,8 +153,11 @@ class Movement(ABC):
             )
         opens = not self._reader.is_open
         try:
+            self._have_records_made()
             await self._move()
         except BaseException:
+            if isinstance(self._reader, RecordsReader):
+                self._reader.end_records()
             try:
                 await self._close_sink()
             except Exception as error:
@@ -150,6 +168,12 @@ class Movement(ABC):
         finally:
             if opens:
                 await self._close_reader()
+
+    def _have_records_made(self) -> None:
+        formatter, reader = self._formatter, self._reader
+        # Transforms may have a state, and are called here.
+        if formatter is not None and not self._transforms and isinstance(reader, RecordsReader):
+            reader.make_records(RecordMaker(formatter), self._max_batch)
 
     async def _move(self) -> None:
         reader = self._reader
@@ -203,6 +227,9 @@ class Movement(ABC):
         formatter = self._formatter
         if formatter is None:
             self._made.append(change)
+            return
+        if change.__class__ is SnapshotRun:
+            self._made += cast("Sequence[Record]", change.records)
             return
         if isinstance(change, RowChange) and not isinstance(change, (SchemaChange, SnapshotRead)):
             table = change.schema, change.table

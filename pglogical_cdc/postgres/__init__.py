@@ -3,7 +3,12 @@
 from pglogical_cdc.postgres.asynchronous import Asynchronous
 from pglogical_cdc.postgres.blocking import Blocking, converse, run
 from pglogical_cdc.postgres.catalog import one_table, published_tables
-from pglogical_cdc.postgres.connection import connect, connect_beside, connect_plain
+from pglogical_cdc.postgres.connection import (
+    connect,
+    connect_beside,
+    connect_plain,
+    parameters_beside,
+)
 from pglogical_cdc.postgres.conversation import Ask, Conversation, Parametrised, Rows, exchange
 from pglogical_cdc.postgres.copy_both import CopyBoth, CopyBothEnded
 from pglogical_cdc.postgres.copy_out import CopyOut
@@ -85,6 +90,7 @@ __all__ = (
     "low_watermark",
     "one_table",
     "parameters",
+    "parameters_beside",
     "permanent_slot",
     "publication_names",
     "publication_warning",

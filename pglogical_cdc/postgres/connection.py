@@ -13,7 +13,7 @@ from pglogical_cdc.postgres.diagnosis import diagnose_connect
 from pglogical_cdc.postgres.flavour import AnyConnection, Flavour
 from pglogical_cdc.postgres.parameters import Parameters
 
-__all__ = ("connect", "connect_beside", "connect_plain")
+__all__ = ("connect", "connect_beside", "connect_plain", "parameters_beside")
 
 _PATIENCE: Final = 60.0
 """Seconds."""
@@ -46,12 +46,17 @@ async def connect_beside(
         CdcError: what `diagnose_connect` makes of the failure.
         Stopped: the flavour was stopped.
     """
+    return await connect_plain(parameters_beside(given, connection), flavour, patience)
+
+
+def parameters_beside(given: Parameters, connection: AnyConnection) -> Parameters:
+    """Return what an ordinary connection to the server that `connection` has reached takes."""
     info = connection.info
     same = Parameters(given, host=info.host, port=info.port, hostaddr=info.hostaddr)
     same.pop("target_session_attrs", None)
     if not info.hostaddr:
         del same["hostaddr"]
-    return await connect_plain(same, flavour, patience)
+    return same
 
 
 async def connect_plain(

@@ -49,9 +49,14 @@ class PsycopgLoaders:
     """
 
     def __init__(self, adapters: AdaptersMap | None = None) -> None:
+        self._arguments = () if adapters is None else (adapters,)
         self._given = AdaptersMap(psycopg.adapters if adapters is None else adapters)
         self._adapters = _Adapters(self._given)
         self._known: dict[int, CatalogType] = {}
+
+    def __reduce__(self) -> tuple[type[PsycopgLoaders], tuple[AdaptersMap, ...]]:
+        # In another process psycopg's global adapters are those that were registered there.
+        return PsycopgLoaders, self._arguments
 
     def load(self, relation: Relation, column: Column, *, binary: bool) -> Load:
         """Return the function for one column and one wire format.

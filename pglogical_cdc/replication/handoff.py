@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import psycopg
@@ -91,8 +93,15 @@ class Handoff:
             Stopped: the flavour was stopped.
         """
         # Most readers go on from a slot, and need half a megabyte less.
-        from pglogical_cdc.snapshot import InitialSnapshot
+        from pglogical_cdc.snapshot import InitialSnapshot, ParallelSnapshot
 
+        kind: Callable[..., InitialSnapshot] = InitialSnapshot
+        if settings.snapshot_executor is not None:
+            kind = functools.partial(
+                ParallelSnapshot,
+                executor=settings.snapshot_executor,
+                workers=settings.snapshot_workers,
+            )
         slot = opened.exported
         assert slot is not None
         session = Session(
@@ -103,7 +112,7 @@ class Handoff:
             messages=settings.messages,
         )
         session.progress.begin_after(slot.consistent_point)
-        snapshot = InitialSnapshot(
+        snapshot = kind(
             slot,
             opened.connection,
             given=given,
@@ -230,5 +239,13 @@ class Handoff:
         return SnapshotError(
             "reading the snapshot was interrupted in the middle of something; open a new "
             "reader, which takes it anew",
+            slot=self._settings.slot,
+        )
+
+    def left(self) -> CdcError:
+        """Return the error of going on by other means than a pipeline that has failed."""
+        return SnapshotError(
+            "a pipeline has failed in the middle of the snapshot, and of some rows there are its "
+            "records only: open a new reader, which takes the snapshot anew",
             slot=self._settings.slot,
         )

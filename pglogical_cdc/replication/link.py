@@ -41,7 +41,7 @@ from pglogical_cdc.replication.stored import BEGUN, StoredPosition
 from pglogical_cdc.replication.stream import Stream
 
 if TYPE_CHECKING:
-    from pglogical_cdc.snapshot import InitialSnapshot, RemainingTable, SelectedTable
+    from pglogical_cdc.snapshot import InitialSnapshot, RecordMaking, RemainingTable, SelectedTable
 
 __all__ = ("Link",)
 
@@ -103,6 +103,7 @@ class Link:
         self._mark: tuple[object, ...] = ()
         self._altered = 0
         """How often a table was altered while a snapshot was being taken."""
+        self._records: tuple[RecordMaking, int] | None = None
         self._evicted = False
         self._promotion_at = 0.0
         self._state: ReaderState | None = None
@@ -206,9 +207,17 @@ class Link:
             flavour=self._flavour,
             beside=self.beside,
         )
+        if self._records is not None:
+            handoff.snapshot.make_records(*self._records)
         self.session, self._opened = handoff.session, opened
         self.handoff, self.taken = handoff, handoff.snapshot
         self.tell("snapshot")
+
+    def make_records(self, maker: RecordMaking, run: int) -> None:
+        """Have records be made where rows are read; see `InitialSnapshot.make_records`."""
+        self._records = maker, run
+        if self.handoff is not None:
+            self.handoff.snapshot.make_records(maker, run)
 
     async def end_snapshot(self) -> None:
         """Go on from the snapshot, all rows of which were handed out, to the stream.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
@@ -39,7 +40,7 @@ from pglogical_cdc.replication.source import Source
 from pglogical_cdc.replication.stats import ReaderStats
 
 if TYPE_CHECKING:
-    from pglogical_cdc.snapshot import IncrementalSnapshot
+    from pglogical_cdc.snapshot import IncrementalSnapshot, RecordMaking
 
 __all__ = ("AsyncReplicationReader", "ReplicationReader")
 
@@ -70,6 +71,8 @@ class _Reader:
         snapshot_chunk_rows: int = CHUNK_ROWS,
         snapshot_include: str | Sequence[str] | None = None,
         snapshot_exclude: str | Sequence[str] = (),
+        snapshot_executor: Executor | None = None,
+        snapshot_workers: int = 4,
         ack: AckMode = "auto",
         until: LSN | int | str | None = None,
         idle_timeout: float | None = None,
@@ -101,6 +104,8 @@ class _Reader:
             snapshot_chunk_rows=snapshot_chunk_rows,
             snapshot_include=snapshot_include,
             snapshot_exclude=snapshot_exclude,
+            snapshot_executor=snapshot_executor,
+            snapshot_workers=snapshot_workers,
             ack=ack,
             until=until,
             idle_timeout=idle_timeout,
@@ -223,6 +228,19 @@ class _Reader:
         """
         return self._source.snapshot(table, where=where, chunk_rows=chunk_rows)
 
+    def make_records(self, maker: RecordMaking, run: int) -> None:
+        """Have the workers of a snapshot make records of rows; a `Pipeline` does it.
+
+        Args:
+            maker: makes them.
+            run: of so many rows at once, at most. A `SnapshotRun` brings them.
+        """
+        self._source.link.make_records(maker, run)
+
+    def end_records(self) -> None:
+        """Give no rows without values any more, as `make_records` has asked for."""
+        self._source.end_records()
+
     def _refuse_gap(self) -> None:
         if self._source.settings.ack == "auto" and self.has_unacknowledged:
             raise ConfigurationError(
@@ -295,6 +313,11 @@ class ReplicationReader(_Reader):
             all. A string has commas between them, as Debezium's
             ``snapshot.include.collection.list``. What is not read is streamed all the same.
         snapshot_exclude: those of them that they do not read, in the same way.
+        snapshot_executor: reads the tables of a snapshot in chunks: threads, processes, or those of
+            other machines. It is not shut down. Its workers get `conninfo`, password included, and
+            connect themselves.
+        snapshot_workers: so many chunks are with the executor at once, or read and waiting in
+            memory.
         ack: ``"auto"``, or ``"manual"``: only `ack` counts.
         until: deliver the transactions that commit before this LSN, whole, then end. ``"now"`` is
             the server's flush position (on a standby its replay position) when the first change

@@ -6,6 +6,7 @@ import inspect
 import operator
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from typing import Final, Literal, TypeAlias, cast, get_args
 
 from psycopg.adapt import AdaptersMap
@@ -78,6 +79,8 @@ class Settings:
     snapshot_chunk_rows: int
     snapshot_include: NamePatterns | None
     snapshot_exclude: NamePatterns
+    snapshot_executor: Executor | None
+    snapshot_workers: int
     ack: AckMode
     until: LSN | Literal["now"] | None
     idle_timeout: float | None
@@ -155,6 +158,8 @@ def check_settings(
     snapshot_chunk_rows: int,
     snapshot_include: str | Sequence[str] | None,
     snapshot_exclude: str | Sequence[str],
+    snapshot_executor: Executor | None,
+    snapshot_workers: int,
     ack: str,
     until: LSN | int | str | None,
     idle_timeout: float | None,
@@ -188,6 +193,8 @@ def check_settings(
         ("binary", binary, (bool,)),
         ("messages", messages, (bool,)),
         ("reselect", reselect, (bool,)),
+        ("snapshot_executor", snapshot_executor, (Executor, type(None))),
+        ("snapshot_workers", snapshot_workers, (int,)),
         ("max_message_bytes", max_message_bytes, (int,)),
         ("reconnect", reconnect, (Backoff, type(None))),
         ("adapters", adapters, (AdaptersMap, type(None))),
@@ -225,6 +232,11 @@ def check_settings(
             "snapshot_resumable=True needs offsets, where it is stored what has been read, and a "
             "slot that is not temporary"
         )
+    if snapshot_resumable and snapshot_executor is not None:
+        raise ConfigurationError(
+            "snapshot_executor cannot be had with snapshot_resumable=True, whose rows come with "
+            "the stream"
+        )
     if snapshot_resumable and snapshot in ("never", "initial_only"):
         raise ConfigurationError(
             f"snapshot_resumable=True cannot be had with snapshot={snapshot!r}; expected "
@@ -244,6 +256,8 @@ def check_settings(
         snapshot_chunk_rows=check_chunk_rows("snapshot_chunk_rows", snapshot_chunk_rows),
         snapshot_include=_included(snapshot_include),
         snapshot_exclude=NamePatterns.read("snapshot_exclude", snapshot_exclude),
+        snapshot_executor=snapshot_executor,
+        snapshot_workers=_positive("snapshot_workers", snapshot_workers, "chunks"),
         ack=cast("AckMode", _one_of("ack", ack, AckMode)),
         until=_until(until),
         idle_timeout=_seconds("idle_timeout", idle_timeout),
@@ -251,7 +265,7 @@ def check_settings(
         messages=messages,
         reselect=reselect,
         origin=cast("Origin", _one_of("origin", origin, Origin)),
-        max_message_bytes=_positive("max_message_bytes", max_message_bytes),
+        max_message_bytes=_positive("max_message_bytes", max_message_bytes, "bytes"),
         status_interval=_seconds("status_interval", status_interval),
         reconnect=reconnect,
         offsets=offsets,
@@ -329,7 +343,7 @@ def _seconds(name: str, value: float | None) -> float | None:
     return value
 
 
-def _positive(name: str, value: int) -> int:
+def _positive(name: str, value: int, unit: str) -> int:
     if value <= 0:
-        raise ConfigurationError(f"{name} is {value!r}; expected a number of bytes, more than 0")
+        raise ConfigurationError(f"{name} is {value!r}; expected a number of {unit}, more than 0")
     return value

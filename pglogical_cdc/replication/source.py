@@ -20,7 +20,7 @@ from pglogical_cdc.errors import (
     ConnectionLostError,
     OffsetStoreError,
 )
-from pglogical_cdc.events import Change
+from pglogical_cdc.events import Change, SnapshotRun
 from pglogical_cdc.postgres import Flavour, Stopped, reselected, unsent_values
 from pglogical_cdc.replication.ending import Ending
 from pglogical_cdc.replication.hand import Hand
@@ -363,6 +363,19 @@ class Source:
             committed_at = last.transaction.commit_timestamp
             self.lag = session.server_time - committed_at
             self.latency = self._received_at - committed_at
+        elif self.link.handoff is not None:
+            runs = [change for change in changes if isinstance(change, SnapshotRun)]
+            self.delivered["read"] += sum(run.rows - 1 for run in runs)
+
+    def end_records(self) -> None:
+        """Give no `SnapshotRun` any more."""
+        handoff = self.link.handoff
+        if handoff is None or not handoff.snapshot.makes_records or self.link.stream is not None:
+            return
+        if self.ended or self._error is not None or (handoff.is_read and not self._has_changes):
+            return
+        self.hand.withdraw()
+        self._error = handoff.left()
 
     async def next_change(
         self, timeout: float | None = None, *, at_commit: bool = False

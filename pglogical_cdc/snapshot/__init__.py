@@ -13,6 +13,7 @@ from pglogical_cdc.snapshot.opening import (
     definition,
     open_table,
 )
+from pglogical_cdc.snapshot.parallel import ParallelSnapshot
 from pglogical_cdc.snapshot.progress import SnapshotProgress
 from pglogical_cdc.snapshot.remaining import (
     RemainingTable,
@@ -22,11 +23,14 @@ from pglogical_cdc.snapshot.remaining import (
 from pglogical_cdc.snapshot.row_key import KeyColumn, RowKey, row_key
 from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
 from pglogical_cdc.snapshot.stats import SnapshotStats, TableProgress
+from pglogical_cdc.snapshot.tid_ranges import Extent, TidRange, measure, split
 from pglogical_cdc.snapshot.window import Key, Window
+from pglogical_cdc.snapshot.worker import RecordMaking
 
 __all__ = (
     "Chunk",
     "ChunkReader",
+    "Extent",
     "IncrementalSnapshot",
     "IncrementalState",
     "InitialSnapshot",
@@ -35,20 +39,25 @@ __all__ = (
     "Make",
     "Marks",
     "OpenedTable",
+    "ParallelSnapshot",
+    "RecordMaking",
     "RemainingTable",
     "RowKey",
     "SelectedTable",
     "SnapshotProgress",
     "SnapshotStats",
     "TableProgress",
+    "TidRange",
     "Window",
     "begin_under",
     "check_unaltered",
     "choose_tables",
     "definition",
+    "measure",
     "open_table",
     "parse_remaining",
     "remaining_text",
     "row_key",
     "select_tables",
+    "split",
 )

@@ -8,7 +8,7 @@ its own under it, so that no table is locked for longer than it takes to read it
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 import psycopg
 from psycopg import sql
@@ -16,7 +16,6 @@ from psycopg import sql
 from pglogical_cdc.errors import (
     CdcError,
     ConnectionLostError,
-    MessageTooLargeError,
     SnapshotError,
     SourceError,
 )
@@ -41,7 +40,6 @@ from pglogical_cdc.postgres import (
     connect_beside,
     diagnose,
     exchange,
-    set_client_encoding,
 )
 from pglogical_cdc.protocol import CopyRowParser, RelationMessage, TupleData
 from pglogical_cdc.snapshot.choice import choose_tables
@@ -49,17 +47,14 @@ from pglogical_cdc.snapshot.marks import Marks
 from pglogical_cdc.snapshot.opening import (
     OpenedTable,
     begin_under,
-    check_unaltered,
-    definition,
-    open_table,
 )
 from pglogical_cdc.snapshot.progress import SnapshotProgress
 from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
 from pglogical_cdc.snapshot.stats import SnapshotStats
+from pglogical_cdc.snapshot.table_connection import TableConnection
+from pglogical_cdc.snapshot.worker import RecordMaking, check_size
 
 __all__ = ("InitialSnapshot",)
-
-T = TypeVar("T")
 
 _LOCKED_PAUSE: Final = 0.1
 """Seconds until a table that somebody has locked is tried again."""
@@ -121,7 +116,7 @@ class InitialSnapshot:
         self._describe = describe
         self._ask = ask
         self._holder: AnyConnection | None = None
-        self._worker: AnyConnection | None = None
+        self._worker: TableConnection | None = None
         self._point = SnapshotPoint(0, 0)
         self._tables: list[SelectedTable] = []
         self._tables_read = 0
@@ -143,18 +138,20 @@ class InitialSnapshot:
         """
         try:
             holder = self._holder = await self._connect()
-            await self._exchange(holder, begin_under(self.slot.snapshot_name))
-            self._snapshot, self._point = await self._exchange(holder, _hold())
-            published = await self._exchange(
-                holder, select_tables(self._publications, self._server.version)
+            flavour = self._flavour
+            await exchange(holder, begin_under(self.slot.snapshot_name), flavour)
+            self._snapshot, self._point = await exchange(holder, _hold(), flavour)
+            published = await exchange(
+                holder, select_tables(self._publications, self._server.version), flavour
             )
-            self._tables = await self._exchange(
-                holder, choose_tables(published, self._include, self._exclude)
+            self._tables = await exchange(
+                holder, choose_tables(published, self._include, self._exclude), flavour
             )
+            self._worker = self._new_connection()
             for table in self._tables:
-                while await self._open(table) is None:
+                while await self._open(self._worker, table) is None:
                     pass
-                await self._end()
+                await self._worker.end()
         except psycopg.Error as error:
             raise self._failure(error) from None
         self._progress = SnapshotProgress(f"snapshot of slot {self.slot.name!r}", self._tables)
@@ -162,46 +159,34 @@ class InitialSnapshot:
     async def _connect(self) -> AnyConnection:
         return await connect_beside(self._given, self.replication, self._flavour)
 
-    async def _exchange(self, connection: AnyConnection, conversation: Conversation[T]) -> T:
-        # Without patience: a big table may take long to begin with.
-        return await exchange(connection, conversation, self._flavour)
+    def _new_connection(self) -> TableConnection:
+        return TableConnection(
+            self._connect,
+            self._snapshot,
+            binary=self._binary,
+            client_encoding=self._server.client_encoding,
+            flavour=self._flavour,
+            ask=self._ask,
+        )
 
-    async def _open(self, table: SelectedTable) -> OpenedTable | None:
+    async def _open(self, connection: TableConnection, table: SelectedTable) -> OpenedTable | None:
         """Open a table in a transaction of its own; None if somebody has locked it."""
         # The slot is gone with its connection, and the rest of the rows would be read for nothing.
         self.replication.pgconn.consume_input()
-        try:
-            worker = self._worker
-            if worker is None:
-                worker = self._worker = await self._connect()
-                await self._exchange(worker, _settings())
-            await self._exchange(worker, begin_under(self._snapshot))
-            try:
-                opened = await self._exchange(worker, open_table(table, binary=self._binary))
-            except psycopg.errors.LockNotAvailable:
-                await self._end()
-                return None
-            now = await self._ask(lambda: definition(table))
-        except BaseException:
-            # Whatever it was in the middle of: nothing has been read, and it can be done again.
-            self._drop_worker()
-            raise
-        check_unaltered(table, opened.definition, now)
-        return opened
+        return await connection.open(table)
 
-    async def _end(self) -> None:
-        """End the transaction of a table."""
-        assert self._worker is not None
-        try:
-            await self._exchange(self._worker, _commit())
-        except BaseException:
-            self._drop_worker()
-            raise
+    def make_records(self, maker: RecordMaking, run: int) -> None:
+        """Have records be made of rows where they are read, if that is elsewhere.
 
-    def _drop_worker(self) -> None:
-        if self._worker is not None:
-            self._worker.pgconn.finish()
-            self._worker = None
+        Args:
+            maker: makes them.
+            run: of so many rows at once, at most.
+        """
+
+    @property
+    def makes_records(self) -> bool:
+        """Whether rows may come of which there are records only."""
+        return False
 
     # -- reading
 
@@ -220,59 +205,63 @@ class InitialSnapshot:
             assert self._copy is not None
             self.replication.pgconn.consume_input()
             self.is_half_read = True
-            self._take(self._copy.read())
+            self._take(self._copy)
             self.is_half_read = False
             if self._copy.ended:
                 self._copy = None
-                self._tables_read += 1
-                self._marks.end_table()
-                self._progress.end(self._tables[self._tables_read - 1])
-                await self._end()
+                self._end_table()
+                assert self._worker is not None
+                await self._worker.end()
         except psycopg.Error as error:
             raise self._failure(error) from None
 
     async def _begin(self) -> bool:
         """Begin with the next table; False if there is none, or somebody has locked it."""
-        if self._tables_read == len(self._tables):
-            self.rows += self._marks.end()
-            self.is_complete = True
-            self._progress.end_all()
-            self.close()
+        table, worker = self._table, self._worker
+        if table is None:
+            self._complete()
             return False
-        opened = await self._open(self._tables[self._tables_read])
+        assert worker is not None
+        opened = await self._open(worker, table)
         self._is_locked = opened is None
         if opened is None:
             self._progress.tell()
             return False
-        assert self._worker is not None
-        try:
-            if self._server.client_encoding != "UTF8":
-                # For the rows alone: names are asked for, and said, in UTF-8.
-                encoding = set_client_encoding(self._server.client_encoding, local=True)
-                await self._exchange(self._worker, encoding)
-            copy = await CopyOut.start(self._worker, opened.copy, self._flavour)
-        except BaseException:
-            self._drop_worker()
-            raise
-        self._relation = self._describe(opened.message, opened.catalog)
-        self._parser = CopyRowParser(len(opened.message.columns), binary=self._binary)
-        self._progress.begin(self._tables[self._tables_read])
+        copy = await worker.copy(opened.copy)
+        self._turn_to(opened, self._describe(opened.message, opened.catalog))
+        self._progress.begin(table)
         self._copy = copy
         return True
 
-    def _take(self, messages: list[bytes]) -> None:
-        biggest = max(map(len, messages), default=0)
-        if biggest > self._max_message_bytes:
-            raise MessageTooLargeError(
-                "CopyData",
-                0,
-                expected=f"at most {self._max_message_bytes} bytes (max_message_bytes)",
-                found=f"{biggest} bytes",
-            )
+    def _turn_to(self, opened: OpenedTable, relation: Relation) -> None:
+        """Have the next messages be rows of a table."""
+        self._relation = relation
+        self._parser = CopyRowParser(len(opened.message.columns), binary=self._binary)
+
+    def _end_table(self) -> None:
+        self._tables_read += 1
+        self._marks.end_table()
+        self._progress.end(self._tables[self._tables_read - 1])
+
+    def _complete(self) -> None:
+        """All tables were read."""
+        self.rows += self._marks.end()
+        self.is_complete = True
+        self._progress.end_all()
+        self.close()
+
+    def _take(self, copy: CopyOut) -> None:
+        # Until there is a change, or nothing more: the end of the rows gives none, and would
+        # else be waited for while it is here.
+        while not self.rows and (messages := copy.read()):
+            check_size(messages, self._max_message_bytes)
+            self.rows += self._changes(messages)
+
+    def _changes(self, messages: list[bytes]) -> list[SnapshotRead]:
         rows = [row for row in map(self._parser.parse, messages) if row is not None]
         size = sum(map(len, messages))
         self._progress.add(self._tables[self._tables_read], len(rows), size)
-        self.rows += self._marks.rows(self._relation, rows)
+        return self._marks.rows(self._relation, rows)
 
     async def wait(self, seconds: float) -> None:
         """Wait until rows are here."""
@@ -295,7 +284,9 @@ class InitialSnapshot:
         )
 
     def _failure(self, error: psycopg.Error) -> CdcError:
-        found = diagnose(error, slot=self.slot.name)
+        return self._failed(diagnose(error, slot=self.slot.name))
+
+    def _failed(self, found: CdcError) -> CdcError:
         table = self._table
         where = "" if table is None else f" while table {table} was read"
         what = f"the snapshot has failed{where}: {found}. Open a new reader, which takes it anew"
@@ -320,10 +311,11 @@ class InitialSnapshot:
 
     def close(self) -> None:
         """Let go of the snapshot, and of its connections but that of the slot."""
-        self._drop_worker()
+        if self._worker is not None:
+            self._worker.close()
         if self._holder is not None:
             self._holder.pgconn.finish()
-            self._holder = None
+        self._worker = self._holder = None
 
 
 def _hold() -> Conversation[tuple[str, SnapshotPoint]]:
@@ -335,14 +327,3 @@ def _hold() -> Conversation[tuple[str, SnapshotPoint]]:
         " OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8::pg_catalog.text"
     )
     return name, SnapshotPoint(int(xid), int(now))
-
-
-def _settings() -> Conversation[None]:
-    # A policy that hides rows is an error, as in pg_dump.
-    yield sql.SQL("SET row_security = off")
-    # The rows of big tables too come in the order in which they lie.
-    yield sql.SQL("SET synchronize_seqscans = off")
-
-
-def _commit() -> Conversation[None]:
-    yield sql.SQL("COMMIT")

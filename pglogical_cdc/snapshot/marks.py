@@ -26,7 +26,9 @@ class Marks:
 
     def __init__(self, make: Make) -> None:
         self._make = make
-        self._held: tuple[Relation, TupleData] | None = None
+        self._relation: Relation | None = None
+        """The table of the last row."""
+        self._held: TupleData | None = None
         """The row whose marker is not known yet."""
         self._begins_all = True
         self._begins_table = True
@@ -40,16 +42,23 @@ class Marks:
         if not rows:
             return []
         made: list[SnapshotRead] = []
-        is_other = self._held is None or self._held[0] is not relation
+        is_other = self._relation is not relation
         if self._held is not None:
             made.append(self._release(ends_table=is_other))
-        self._held, self._begins_table = (relation, rows[0]), is_other
+        self._relation, self._held, self._begins_table = relation, rows[0], is_other
         if len(rows) > 1:
             made.append(self._release(ends_table=False))
             make = self._make
             made += [make(relation, values, "true") for values in rows[1:-1]]
-            self._held, self._begins_table = (relation, rows[-1]), False
+            self._held, self._begins_table = rows[-1], False
         return made
+
+    def release(self) -> list[SnapshotRead]:
+        """Return the change of the last row that came, if it is due.
+
+        More rows of its table follow, the markers of which are not made here: they are "true".
+        """
+        return [] if self._held is None else [self._release(ends_table=False)]
 
     def end_table(self) -> None:
         """Note that a table has no more rows, if it had any."""
@@ -61,8 +70,9 @@ class Marks:
         return [] if self._held is None else [self._release(ends_table=True, ends_all=True)]
 
     def _release(self, *, ends_table: bool, ends_all: bool = False) -> SnapshotRead:
+        assert self._relation is not None
         assert self._held is not None
-        relation, values = self._held
+        values = self._held
         marker: SnapshotMarker = "true"
         if ends_all:
             marker = "last"
@@ -73,4 +83,4 @@ class Marks:
         elif self._begins_table:
             marker = "first_in_data_collection"
         self._held, self._begins_all = None, False
-        return self._make(relation, values, marker)
+        return self._make(self._relation, values, marker)

@@ -18,6 +18,7 @@ from pglogical_cdc.events import TableCatalog
 from pglogical_cdc.postgres import Conversation, one_table
 from pglogical_cdc.protocol import RelationColumn, RelationMessage
 from pglogical_cdc.snapshot.selection import SelectedTable
+from pglogical_cdc.snapshot.tid_ranges import ALL, TidRange
 
 __all__ = (
     "OpenedTable",
@@ -37,10 +38,40 @@ class OpenedTable:
     message: RelationMessage
     """What the stream would say of the table."""
     catalog: TableCatalog | None
-    copy: sql.Composed
-    """The command."""
     definition: str
     """Of the table in the snapshot, for `check_unaltered`."""
+    needs_query: bool
+    """Whether its rows come out of a query: COPY of the table itself would not do."""
+    binary: bool
+    """Whether they come in binary."""
+    table: SelectedTable
+
+    @property
+    def copy(self) -> sql.Composed:
+        """The command that reads the rows."""
+        return self.copy_of(ALL)
+
+    def copy_of(self, tids: TidRange) -> sql.Composed:
+        """Return the command that reads the rows of a range."""
+        table = self.table
+        columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in self.message.columns)
+        if tids.is_all and not self.needs_query:
+            what = sql.SQL("{} ({})").format(table.quoted, columns)
+        else:
+            only = sql.SQL("" if table.is_partitioned else "ONLY ")
+            what = sql.SQL("(SELECT {} FROM {}{}{})").format(
+                columns, only, table.quoted, self._where(tids)
+            )
+        form = sql.SQL(" WITH (FORMAT binary)" if self.binary else "")
+        return sql.SQL("COPY {} TO STDOUT{}").format(what, form)
+
+    def _where(self, tids: TidRange) -> sql.Composable:
+        # The server's own text of the expression.
+        row_filter = self.table.row_filter
+        if tids.is_all:
+            return sql.SQL("" if row_filter is None else f" WHERE {row_filter}")
+        filtered = sql.SQL("" if row_filter is None else f"({row_filter}) AND ")
+        return sql.SQL(" WHERE {}{}").format(filtered, tids.condition)
 
 
 def begin_under(snapshot_name: str) -> Conversation[None]:
@@ -140,14 +171,20 @@ def open_table(table: SelectedTable, *, binary: bool) -> Conversation[OpenedTabl
     message = _message(table, catalog, identity, key)
     is_generated = {column.name: bool(column.generated) for column in catalog.columns}
     # COPY of a table itself refuses generated columns.
-    in_query = (
+    needs_query = (
         table.row_filter is not None
         or table.is_partitioned
         or not message.columns
         or any(is_generated[column.name] for column in message.columns)
     )
-    copy = _copy(table, message, in_query=in_query, binary=binary)
-    return OpenedTable(message, catalog, copy, (yield from definition(table)))
+    return OpenedTable(
+        message=message,
+        catalog=catalog,
+        definition=(yield from definition(table)),
+        needs_query=needs_query,
+        binary=binary,
+        table=table,
+    )
 
 
 def _altered(table: SelectedTable, how: str, sqlstate: str | None = None) -> TableAlteredError:
@@ -179,25 +216,6 @@ def _message(
             for column in columns
         ),
     )
-
-
-def _copy(
-    table: SelectedTable, message: RelationMessage, *, in_query: bool, binary: bool
-) -> sql.Composed:
-    columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in message.columns)
-    what: sql.Composable
-    if not in_query:
-        what = sql.SQL("{} ({})").format(table.quoted, columns)
-    else:
-        what = sql.SQL("(SELECT {} FROM {}{}{})").format(
-            columns,
-            sql.SQL("" if table.is_partitioned else "ONLY "),
-            table.quoted,
-            # The server's own text of the expression.
-            sql.SQL("" if table.row_filter is None else f" WHERE {table.row_filter}"),
-        )
-    form = sql.SQL(" WITH (FORMAT binary)" if binary else "")
-    return sql.SQL("COPY {} TO STDOUT{}").format(what, form)
 
 
 def definition(table: SelectedTable) -> Conversation[str]:

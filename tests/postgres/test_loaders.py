@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import pickle
 import struct
 import traceback
 from datetime import date, datetime, timedelta, timezone
@@ -397,3 +398,27 @@ def test_session_settings_need_no_connection() -> None:
     assert _load(1186, b"1 mon -1 days +00:00:01") == timedelta(days=29, seconds=1)
     assert _load(25, "é".encode()) == "é"
     assert _load(17, rb"\x00ff") == b"\x00\xff"
+
+
+# -- in another process
+
+
+def test_loaders_that_were_pickled_begin_anew() -> None:
+    table = Relation(
+        1,
+        "public",
+        "t",
+        (Column("d", 1082, -1, "date", is_identity=True),),
+        ReplicaIdentity.DEFAULT,
+        loaders=PsycopgLoaders(),
+    )
+    assert table.to_python(0, b"2026-01-02") == date(2026, 1, 2)
+    other = pickle.loads(pickle.dumps(table))
+    assert other.has_shape_of(table)
+    assert other.key_columns == ("d",)
+    assert other.to_python(0, b"2026-01-02") == date(2026, 1, 2)
+
+
+def test_adapters_of_the_caller_stay_here() -> None:
+    with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
+        pickle.dumps(PsycopgLoaders(AdaptersMap(psycopg.adapters)))

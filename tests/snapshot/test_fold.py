@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import Database
-from tests.snapshot.scenarios import SCENARIOS, Scenario
+from tests.snapshot.scenarios import SCENARIOS, Scenario, copy_equals_the_source
 
 
 @pytest.mark.pg
@@ -18,3 +18,12 @@ def test_scenario(
     database: Database, slot_name: str, scenario: Scenario, seed: int, tmp_path: Path
 ) -> None:
     scenario(database, slot_name, seed, tmp_path)
+
+
+@pytest.mark.pg
+@pytest.mark.slow
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("either_way", ["parallel"], indirect=True)
+@pytest.mark.parametrize("seed", range(3))
+def test_in_parallel(database: Database, slot_name: str, seed: int, tmp_path: Path) -> None:
+    copy_equals_the_source(database, slot_name, seed, tmp_path)

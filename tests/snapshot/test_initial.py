@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from tests.servers import Database
 
-pytestmark = pytest.mark.pg
+pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("either_way")]
 
 
 def _make(database: Database, rows: int = 3) -> None:
@@ -194,6 +194,18 @@ def test_tables_without_rows_and_without_columns(database: Database, slot_name: 
     assert (row.table, row.snapshot, row.after.raw) == ("nothing", "last", ())
     assert stats is not None
     assert (stats.tables, stats.tables_read, stats.rows, stats.table) == (2, 2, 1, None)
+
+
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
+def test_nobody_waits_for_what_is_here(database: Database, slot_name: str, *, binary: bool) -> None:
+    """The last row of all is one that its table's end sets free, and so the end is looked for."""
+    database.execute("CREATE PUBLICATION pub FOR ALL TABLES")
+    for number in range(8):
+        database.execute(f"CREATE TABLE t{number} (id int); INSERT INTO t{number} VALUES (1)")
+    began = time.monotonic()
+    with _begin(database, slot_name, binary=binary, snapshot="initial_only") as made:
+        assert len(list(made)) == 8
+    assert time.monotonic() - began < 4
 
 
 def test_no_rows_at_all(database: Database, slot_name: str) -> None:
@@ -624,6 +636,7 @@ def test_a_cancelled_wait_does_no_harm(database: Database, slot_name: str) -> No
     assert asyncio.run(go()) == [1, 2, 3, 1]
 
 
+@pytest.mark.parametrize("either_way", ["alone"], indirect=True)
 def test_nobody_waits_long_for_a_table_that_is_locked(database: Database, slot_name: str) -> None:
     _make(database)
     database.execute("CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1)")
@@ -688,7 +701,14 @@ def _terminate(database: Database, condition: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "condition", ["state = 'idle in transaction'", "query LIKE 'COPY%'"], ids=["holder", "worker"]
+    ("either_way", "condition"),
+    [
+        ("alone", "state = 'idle in transaction'"),
+        ("alone", "query LIKE 'COPY%'"),
+        pytest.param("parallel", "state = 'idle in transaction'", marks=pytest.mark.slow),
+    ],
+    indirect=["either_way"],
+    ids=["holder", "reader", "holder in parallel"],
 )
 def test_a_lost_connection_ends_it(database: Database, slot_name: str, condition: str) -> None:
     _make(database, 200_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, get_args
+from typing import Any, ClassVar, TypeAlias, get_args
 
 from attrs import evolve
 
@@ -125,6 +125,18 @@ class DebeziumFormatter:
     Raises:
         ConfigurationError: a value of an option that is not supported.
     """
+
+    _of_tables: ClassVar[frozenset[str]] = frozenset(
+        {
+            "_tables",
+            "_snapshot_tables",
+            "_framed",
+            "_frames",
+            "_framed_in_snapshot",
+            "_snapshot_frame",
+        }
+    )
+    """The attributes that `_forget_tables` sets."""
 
     def __init__(
         self,
@@ -251,19 +263,6 @@ class DebeziumFormatter:
         )
         self._metadata = provide_transaction_metadata
         self._order = self._new_order(None)
-        self._tables: dict[int, TableFormat] = {}
-        self._snapshot_tables: dict[int, TableFormat] = {}
-        self._framed: dict[int, FramedTable] = {}
-        """By OID, the tables that the frames can take."""
-        self._frames: dict[type, EventFrame] = {
-            kind: EventFrame(kind, self._framed, self._context, tombstone=self._tombstones)
-            for kind, op in OPERATIONS.items()
-            if op not in self._skipped and kind is not SnapshotRead
-        }
-        self._framed_in_snapshot: dict[int, FramedTable] = {}
-        self._snapshot_frame = EventFrame(
-            SnapshotRead, self._framed_in_snapshot, self._context, tombstone=False
-        )
         self._sources = Sources(
             topic_prefix, database, clock, marks_stream=replace_null_with_default or faithful
         )
@@ -277,6 +276,31 @@ class DebeziumFormatter:
             "message": self._message,
             "schema": self._schema,
         }
+        self._forget_tables()
+
+    def _forget_tables(self) -> None:
+        """Have nothing yet that is made of tables."""
+        self._tables: dict[int, TableFormat] = {}
+        self._snapshot_tables: dict[int, TableFormat] = {}
+        self._framed: dict[int, FramedTable] = {}
+        """By OID, the tables that the frames can take."""
+        self._frames: dict[type, EventFrame] = {
+            kind: EventFrame(kind, self._framed, self._context, tombstone=self._tombstones)
+            for kind, op in OPERATIONS.items()
+            if op not in self._skipped and kind is not SnapshotRead
+        }
+        self._framed_in_snapshot: dict[int, FramedTable] = {}
+        self._snapshot_frame = EventFrame(
+            SnapshotRead, self._framed_in_snapshot, self._context, tombstone=False
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        # What is made of tables has functions that are compiled for them.
+        return {name: of for name, of in self.__dict__.items() if name not in self._of_tables}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._forget_tables()
 
     # -- the Formatter interface
 

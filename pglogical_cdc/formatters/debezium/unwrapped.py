@@ -103,6 +103,8 @@ class UnwrappedFormatter(DebeziumFormatter):
             with a column that is called like an added field.
     """
 
+    _of_tables = DebeziumFormatter._of_tables | {"_bare_frame", "_bare_frames"}
+
     def __init__(
         self,
         *,
@@ -173,6 +175,9 @@ class UnwrappedFormatter(DebeziumFormatter):
             and self._skipped.isdisjoint("cud")
         )
         """Whether nothing is counted or compared to make a record."""
+
+    def _forget_tables(self) -> None:
+        super()._forget_tables()
         self._bare_frame: BareFrame | None = None
         """That of the last change, if the next ones may have it, too."""
         self._bare_frames: dict[tuple[int, type[RowChange]], BareFrame] = {}

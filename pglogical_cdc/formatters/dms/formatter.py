@@ -48,6 +48,11 @@ _OPERATIONS: Final[Mapping[Operation, str]] = {
     "read": "load",
 }
 
+_OF_TABLES: Final = frozenset(
+    {"_timestamp", "_tables", "_controls", "_known", "_brought", "_frames", "_frame"}
+)
+"""The attributes that `DmsFormatter._forget_tables` sets."""
+
 
 class DmsFormatter:
     """Writes data records (``load``, ``insert``, ``update``, ``delete``) and control records.
@@ -205,10 +210,13 @@ class DmsFormatter:
             )
         self._layout: Final = LAYOUTS[message_format]
         self._details: Final = include_control_details
+        self._alterations: Final = include_table_alter_operations
         self._on_truncate: Final = on_truncate
         self._task_id: Final = task_id
+        self._nulls: Final = include_null_and_empty
+        self._lobs: Final = lobs_without_primary_key
         self._topic: Final = topic
-        self._timestamp: Final = timestamps(clock)
+        self._clock: Final = clock
         self._before_image: Final = before_image
         self._keys: Final = PartitionKeys(
             partition_key,
@@ -217,7 +225,7 @@ class DmsFormatter:
             include_schema_table=partition_include_schema_table,
             separator=primary_key_separator,
         )
-        values = ValueOptions(
+        self._values: Final = ValueOptions(
             use_large_integer_value=use_large_integer_value,
             map_boolean_as_boolean=map_boolean_as_boolean,
             no_hex_prefix=no_hex_prefix,
@@ -226,33 +234,42 @@ class DmsFormatter:
             numeric_as_string=numeric_as_string,
             non_finite_as_string=non_finite_as_string,
         )
-        self._tables = Tables(
-            TableOptions(
-                topic, values, include_null_and_empty, lobs_without_primary_key, before_image
-            ),
-            self._layout,
-        )
-        self._controls = Controls(
-            create=include_control_details, alter=include_table_alter_operations
-        )
         self._transaction = TransactionDetails() if include_transaction_details else None
         # In the topic of its table a row's key could be that of a control record.
         tells = include_control_details or include_table_alter_operations
         self._topic_of_table: Final = callable(topic) and not tells and on_truncate == "skip"
-        self._known: dict[int, Table] = {}
-        self._brought: tuple[Change | None, Sequence[Control]] = None, ()
-        """The last change that has shown a new version of a table, and what that tells."""
         self._metadata: Final = Metadata(self._layout, "data", key_values=include_partition_value)
         self._control_metadata: Final = Metadata(
             self._layout, "control", key_values=include_partition_value
         )
-        self._frames: Final = Frames(self._layout, self._metadata, self._keys, self._timestamp)
-        self._frame: Frame | None = None
-        """That of the last change, if the next ones may have it, too."""
         self._has_frames: Final = (
             before_image is None and not include_transaction_details and not tells
         )
         """Whether records have a row in a frame and nothing else, and come alone."""
+        self._forget_tables()
+
+    def _forget_tables(self) -> None:
+        """Have nothing yet that is made of tables."""
+        self._timestamp = timestamps(self._clock)
+        self._tables = Tables(
+            TableOptions(self._topic, self._values, self._nulls, self._lobs, self._before_image),
+            self._layout,
+        )
+        self._controls = Controls(create=self._details, alter=self._alterations)
+        self._known: dict[int, Table] = {}
+        self._brought: tuple[Change | None, Sequence[Control]] = None, ()
+        """The last change that has shown a new version of a table, and what that tells."""
+        self._frames = Frames(self._layout, self._metadata, self._keys, self._timestamp)
+        self._frame: Frame | None = None
+        """That of the last change, if the next ones may have it, too."""
+
+    def __getstate__(self) -> dict[str, object]:
+        # What is made of tables has functions that are compiled for them.
+        return {name: of for name, of in self.__dict__.items() if name not in _OF_TABLES}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._forget_tables()
 
     @property
     def identifies_rows(self) -> bool:
