@@ -180,7 +180,10 @@ class Handoff:
             if server.client_encoding != "UTF8":
                 encoding = set_client_encoding(server.client_encoding)
                 await exchange(connection, encoding, self._flavour, patience)
-            stream = Stream(connection, server, self.session, settings, self._flavour)
+            # Who asked for messages later would lose the connection, and with it the slot.
+            stream = Stream(
+                connection, server, self.session, settings, self._flavour, watermarks=True
+            )
             await stream.start(LSN(self.session.progress.delivered_end), patience)
         except psycopg.Error as error:
             raise diagnose(error, slot=settings.slot) from error

@@ -11,15 +11,14 @@ from attrs import evolve
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import CdcError, ConfigurationError
-from pglogical_cdc.events import Change, Relation, Row, RowChange, SnapshotRead
+from pglogical_cdc.events import Change, RowChange
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres import Flavour, Server, qualified_name
-from pglogical_cdc.protocol import TupleData
 from pglogical_cdc.replication.beside import Beside
+from pglogical_cdc.replication.chunk_delivery import ChunkDelivery
 from pglogical_cdc.replication.session import Session
 from pglogical_cdc.replication.settings import Settings, check_chunk_rows
 from pglogical_cdc.snapshot import (
-    Chunk,
     ChunkReader,
     IncrementalSnapshot,
     Key,
@@ -68,6 +67,8 @@ class Incremental:
         """Those of a resumable snapshot of which it is not stored yet that they are over."""
         self._recorded: dict[IncrementalSnapshot, RemainingTable] = {}
         """What is stored of each of them."""
+        self._unprepared: deque[IncrementalSnapshot] = deque()
+        """Those whose changes cannot be noticed yet: nothing may be read before they can."""
         self._marks: deque[_Mark] = deque()
         """What will be stored when more is dealt with."""
         self._waiting: deque[IncrementalSnapshot] = deque()
@@ -75,23 +76,8 @@ class Incremental:
         self._tables: dict[int, list[IncrementalSnapshot]] = {}
         """Those of them whose tables are known, by OID."""
         self._reader: ChunkReader | None = None
-        self._chunk: Chunk | None = None
-        self._known: Relation | None = None
-        """What the stream had described the chunk's table as when it was read."""
-        self._relation: Relation | None = None
-        """What its rows are of."""
-        self._described: Sequence[Change] = ()
-        """The changes of the table that come before them."""
-        self._commit_lsn: LSN | None = None
-        """Where the transaction of its second watermark commits; None before that has come."""
-        self._batch: list[Change] = []
-        """What was handed on of it last."""
-        self._ordinal = 0
-        """The ordinal of the last of them."""
-        self._repeats = False
-        """Whether that has to be handed on again."""
-        self._is_over = True
-        """Whether all of the chunk was handed on."""
+        self._delivery: ChunkDelivery | None = None
+        """A chunk that was read, until the transaction of its watermark is over."""
 
     def begin(self, table: str, *, where: str | None, chunk_rows: int) -> IncrementalSnapshot:
         """Begin a snapshot of a table; from any thread.
@@ -126,11 +112,12 @@ class Incremental:
                 wake=wake,
                 is_required=True,
             )
-            snapshot.go_on(table.after, table.again, table.rows)
+            snapshot.go_on(table.after, table.again, table.rows, table.key_text)
             snapshot.progress, snapshot.counted = progress, selected
             self._waiting.append(snapshot)
             self._required.append(snapshot)
             self._recorded[snapshot] = table
+            self._unprepared.append(snapshot)
 
     def remaining_at(self, position: LSN) -> str:
         """Return what a resumable snapshot has still to read when a position is dealt with."""
@@ -158,7 +145,7 @@ class Incremental:
     @property
     def is_busy(self) -> bool:
         """Whether rows are still to come, from snapshots that are not paused."""
-        return not self._is_over or any(
+        return self._delivery is not None or any(
             snapshot.state in ("waiting", "reading") for snapshot in list(self._waiting)
         )
 
@@ -171,11 +158,18 @@ class Incremental:
 
     def is_due(self, session: Session) -> bool:
         """Tell whether a chunk may be read now."""
-        if not (self._is_over and self._waiting) or session.commit_lsn is not None:
+        if self._unprepared:
+            return True
+        if session.commit_lsn is not None or not (self._waiting or self._delivery):
             return False
-        now = time.monotonic()
+        delivery = self._delivery
+        if delivery is not None:
+            if not delivery.is_over(session):
+                return False
+            self._delivery = None
         if self._reader is not None and self._reader.awaited is not None:
             return False
+        now = time.monotonic()
         return any(snapshot.is_over or snapshot.is_due(now) for snapshot in list(self._waiting))
 
     def seconds(self) -> float:
@@ -199,9 +193,6 @@ class Incremental:
         Raises:
             Stopped: the flavour was stopped.
         """
-        snapshot = self._next()
-        if snapshot is None:
-            return
         if self._reader is None:
             self._reader = ChunkReader(
                 beside.connect,
@@ -212,24 +203,61 @@ class Incremental:
                 binary=self._settings.binary,
                 flavour=self._flavour,
             )
-        chunk = await self._reader.read(snapshot)
+        reader = self._reader
+        if self._unprepared:
+            await self._prepare(reader, self._unprepared[0])
+            return
+        snapshot = self._next()
+        if snapshot is None:
+            return
+        chunk = await reader.read(snapshot)
+        self._note(snapshot)
+        if chunk is not None:
+            known = session.relation(chunk.opened.message.relation_id)
+            self._delivery = ChunkDelivery(chunk, reader, known)
+
+    async def _prepare(self, reader: ChunkReader, snapshot: IncrementalSnapshot) -> None:
+        await reader.prepare(snapshot)
+        self._note(snapshot)
+        if snapshot.table is not None or snapshot.is_over:
+            self._unprepared.popleft()
+        else:
+            await self._flavour.rest(max(0.0, snapshot.retry_at - time.monotonic()))
+
+    def _note(self, snapshot: IncrementalSnapshot) -> None:
+        """Take notice of what was found out of a snapshot.
+
+        Raises:
+            CdcError: it has failed, and the reader cannot go on without it.
+        """
         if snapshot.is_required and snapshot.error is not None:
             raise snapshot.error
-        if snapshot.table is not None and not snapshot.is_over:
-            known = self._tables.setdefault(snapshot.table.oid, [])
+        table = snapshot.table
+        if table is not None:
+            known = self._tables.setdefault(table.oid, [])
             if snapshot not in known:
                 known.append(snapshot)
-                if snapshot.progress is None:
-                    self._progress = snapshot.progress = SnapshotProgress(
-                        f"the snapshot of table {snapshot.table}", [snapshot.table]
-                    )
-                    snapshot.counted = snapshot.table
-                assert snapshot.counted is not None
-                snapshot.progress.begin(snapshot.counted)
-        if chunk is not None:
-            self._chunk, self._commit_lsn = chunk, None
-            self._batch, self._is_over, self._repeats = [], False, False
-            self._known = session.relation(chunk.opened.message.relation_id)
+            if snapshot.progress is None:
+                name = f"the snapshot of table {table}"
+                self._progress = snapshot.progress = SnapshotProgress(name, [table])
+                snapshot.counted = table
+            if not snapshot.is_counted:
+                self._count(snapshot)
+        elif snapshot.is_required and snapshot.is_over:
+            self._count(snapshot)
+            self._end(snapshot)
+            self._required.remove(snapshot)
+
+    def _count(self, snapshot: IncrementalSnapshot) -> None:
+        if not snapshot.is_counted and snapshot.progress and snapshot.counted:
+            snapshot.is_counted = True
+            snapshot.progress.begin(snapshot.counted)
+
+    def _end(self, snapshot: IncrementalSnapshot) -> None:
+        if snapshot.progress is not None and snapshot.counted is not None:
+            snapshot.progress.end(snapshot.counted)
+            if snapshot.progress.is_over:
+                snapshot.progress.end_all()
 
     def _next(self) -> IncrementalSnapshot | None:
         now = time.monotonic()
@@ -252,7 +280,8 @@ class Incremental:
         tables = self._tables
         if not tables:
             return
-        chunk = None if self._commit_lsn is not None else self._chunk
+        delivery = self._delivery
+        chunk = None if delivery is None or delivery.commit_lsn is not None else delivery.chunk
         for change in changes:
             if isinstance(change, RowChange) and change.relation.oid in tables:
                 for snapshot in tables[change.relation.oid]:
@@ -265,108 +294,57 @@ class Incremental:
         None come at a watermark of somebody else, or behind the last; the stream goes on then.
 
         Raises:
-            CdcError: they cannot be read.
+            CdcError: a snapshot has failed that the reader cannot go on without.
             Stopped: the flavour was stopped.
         """
-        chunk, reader = self._chunk, self._reader
-        if reader is not None and session.watermark == reader.awaited:
-            reader.awaited = None
-        if (
-            chunk is None
-            or reader is None
-            or session.watermark != chunk.token
-            or self._commit_lsn not in (None, session.commit_lsn)
-        ):
+        delivery = self._delivery
+        if self._reader is not None and session.watermark == self._reader.awaited:
+            self._reader.awaited = None
+        if delivery is None or not delivery.is_at(session):
             return []
-        if self._commit_lsn is None:
-            if not await self._place(chunk, reader, session):
-                self._chunk, self._is_over = None, True
-                chunk.snapshot.try_later()
-                if chunk.is_in_one_piece:
-                    self.close()  # its transaction is still open
-                return []
-        elif self._repeats:
-            self._repeats = False
-            session.count(self._ordinal)
-            relation, described = session.describe_rows(
-                chunk.opened.message, chunk.opened.catalog, self._known
-            )
-            self._relation = relation or self._relation
-            if unseen := session.unseen([*described, *self._batch]):
-                return list(unseen)
-        return await self._next_rows(chunk, reader, session)
-
-    async def _place(self, chunk: Chunk, reader: ChunkReader, session: Session) -> bool:
-        """Find the chunk's place; False if it has to be read again."""
-        if not await reader.settle(chunk):
-            return False
-        relation, described = session.describe_rows(
-            chunk.opened.message, chunk.opened.catalog, self._known
-        )
-        if relation is None:
-            return False
-        self._relation, self._described = relation, described
-        self._commit_lsn, self._ordinal = session.commit_lsn, 0
-        return True
-
-    async def _next_rows(self, chunk: Chunk, reader: ChunkReader, session: Session) -> list[Change]:
-        if self._is_over:
-            return []
-        snapshot, commit_lsn = chunk.snapshot, self._commit_lsn
-        relation, taken = self._relation, chunk.taken
-        assert commit_lsn is not None
-        assert relation is not None
-        if snapshot.is_over and chunk.is_in_one_piece:
-            self._is_over = True
-            self.close()
-            return []
+        snapshot = delivery.chunk.snapshot
         try:
-            rows = await reader.next_rows(chunk)
+            if not await delivery.place(session):
+                snapshot.try_later()
+                self._give_up(delivery)
+                return []
+            was_handed_on = delivery.is_handed_on
+            changes = await delivery.changes(session)
         except CdcError as error:
             # Of a table without key that was read in part: all of it comes again.
-            self._is_over = True
             if error.retryable:
                 snapshot.try_later()
             else:
                 snapshot.fail(error)
+            if delivery.commit_lsn is None:
+                self._give_up(delivery)
+            else:
+                delivery.is_handed_on = True
+            self._note(snapshot)
             return []
-        changes: list[Change] = [
-            evolve(change, wal_start=commit_lsn, transaction=None) for change in self._described
-        ]
-        self._described = ()
-        number, ordinal = snapshot.rows, self._ordinal
-        changes += [
-            SnapshotRead(
-                commit_lsn,
-                None,
-                ordinal + i,
-                relation,
-                Row(relation, values),
-                "incremental",
-                number + i,
-                taken,
-            )
-            for i, values in enumerate(rows, 1)
-        ]
-        snapshot.rows += len(rows)
-        assert snapshot.progress is not None
-        assert snapshot.counted is not None
-        snapshot.progress.add(snapshot.counted, len(rows), _size(rows))
-        self._ordinal += len(rows)
-        session.count(self._ordinal)
-        if not rows or not chunk.is_in_one_piece:
-            self._is_over = True
-            snapshot.advance(chunk.read_again, chunk.window.again, chunk.last, ended=chunk.ended)
-            if snapshot.state == "complete":
-                snapshot.progress.end(snapshot.counted)
-                if snapshot.progress.is_over:
-                    snapshot.progress.end_all()
-            if snapshot.is_required:
-                table = RemainingTable(snapshot.name, snapshot.after, (), snapshot.rows)
-                ended = snapshot.state == "complete"
-                self._marks.append(_Mark(commit_lsn, snapshot, table, chunk.read_again, ended))
-        self._batch = changes
+        if delivery.is_handed_on and not was_handed_on:
+            self._hand_on(delivery, snapshot)
         return changes
+
+    def _give_up(self, delivery: ChunkDelivery) -> None:
+        self._delivery = None
+        if delivery.chunk.is_in_one_piece:
+            self.close()  # its transaction is still open
+
+    def _hand_on(self, delivery: ChunkDelivery, snapshot: IncrementalSnapshot) -> None:
+        """All rows of a chunk were handed on: count them, and note what is stored once they are
+        dealt with."""
+        if delivery.chunk.is_in_one_piece and snapshot.state != "complete":
+            self.close()  # cancelled in the middle
+        if snapshot.state == "complete":
+            self._end(snapshot)
+        if snapshot.is_required and delivery.commit_lsn is not None:
+            again = delivery.chunk.read_again
+            ended = snapshot.state == "complete"
+            table = RemainingTable(
+                snapshot.name, snapshot.key_text, snapshot.after, (), snapshot.rows
+            )
+            self._marks.append(_Mark(delivery.commit_lsn, snapshot, table, again, ended))
 
     # -- another connection
 
@@ -376,12 +354,19 @@ class Incremental:
         Args:
             anew: whether the watermark of a chunk that was handed on in part may not come again.
         """
-        if self._commit_lsn is None or anew:
-            # What comes of the window may have been delivered before, and is not seen again.
-            self._chunk, self._is_over = None, True
-        self._repeats = self._chunk is not None
-        if self._is_over or self._chunk is None or not self._chunk.is_in_one_piece:
-            self.close()  # it may be another server
+        delivery = self._delivery
+        if delivery is not None:
+            if delivery.commit_lsn is None or anew:
+                # What comes of the window may have been delivered before, and is not seen again.
+                delivery.take_back()
+                self._delivery = None
+                if self._marks and self._marks[-1].commit_lsn == delivery.commit_lsn:
+                    self._marks.pop()
+            else:
+                delivery.withdraw()
+                if delivery.chunk.is_in_one_piece and not delivery.is_handed_on:
+                    return  # the rest of its rows is read over the connection that there is
+        self.close()  # it may be another server
 
     def close(self) -> None:
         """Disconnect."""
@@ -394,7 +379,3 @@ class Incremental:
         for snapshot in list(self._waiting):
             snapshot.cancel()
         self.close()
-
-
-def _size(rows: Sequence[TupleData]) -> int:
-    return sum([len(value) for row in rows for value in row if isinstance(value, bytes)])

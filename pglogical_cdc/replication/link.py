@@ -130,8 +130,6 @@ class Link:
                 )
             while not await self._try_to_open(known):
                 pass
-            if self.session is not None and self.handoff is None:
-                await self._find_remaining(known)
         except BaseException:
             self.beside.close()
             raise
@@ -158,10 +156,9 @@ class Link:
 
     # -- the snapshot with it
 
-    async def _find_remaining(self, known: Offset | None) -> None:
+    async def _find_remaining(self, opened: Opened, known: Offset | None) -> None:
         """Find out which tables of a resumable snapshot are to be read."""
-        opened, settings = self._opened, self._settings
-        assert opened is not None
+        settings = self._settings
         text = BEGUN if opened.loads else "" if known is None else known.snapshot
         if not text:
             return
@@ -182,7 +179,7 @@ class Link:
                 )
             )
             self.remaining = [
-                (RemainingTable((table.schema, table.name), None, (), 0), table)
+                (RemainingTable((table.schema, table.name), None, None, (), 0), table)
                 for table in published
             ]
             return
@@ -386,6 +383,8 @@ class Link:
                 await self._take_snapshot(opened)
                 return
             assert opened.slot is not None
+            if begins:
+                await self._find_remaining(opened, known)
             session = self._resume(opened, opened.slot, known)
             self._opened = opened
             await self.position.save(session, opened.server)

@@ -96,6 +96,8 @@ class Session:
         """A Relation message that waits for `describe`; nothing may be taken before that."""
         self.watermark: str | None = None
         """A watermark of ours that has come, until somebody has dealt with it."""
+        self.committed = 0
+        """Where the last transaction commits that was read to its end."""
         self.transactions = 0
         """Transactions read to their end."""
         self.delivered_transactions = 0
@@ -318,6 +320,7 @@ class Session:
         ordinal = self._assembler.ordinal
         self._assembler.commit(commit_lsn, end_lsn)
         self.progress.commit(commit_lsn, ordinal, end_lsn, time + POSTGRES_EPOCH_US)
+        self.committed = commit_lsn
         self.transactions += 1
         self.delivered_transactions += ordinal > 0
         # Whatever comes next commits at or after this end.

@@ -456,7 +456,8 @@ class Source:
                     raise failure
                 stream, handoff = self.link.stream, self.link.handoff
                 if handoff is not None and (stream is None or session.is_snapshot_acknowledged):
-                    if stream is None and ending.begun and self._has_changes:
+                    is_begun = ending.begun or self._puts_off_the_end
+                    if stream is None and is_begun and self._has_changes:
                         return self._give()
                     if not await self._hand_off(session, handoff, ending, deadline):
                         return None
@@ -546,7 +547,7 @@ class Source:
             CdcError: the snapshot cannot be read, or the stream not be started.
             Stopped: the flavour was stopped.
         """
-        if not ending.begun:
+        if not ending.begun and not self._puts_off_the_end:
             await ending.begin(self.link.beside)
         elif not handoff.is_read:
             # As in `_receive`; what it may lose, it says itself.

@@ -67,7 +67,7 @@ def read_rows(
     width = len(key.columns)
     conditions: list[sql.Composable] = []
     if table.row_filter is not None:
-        conditions.append(sql.SQL(f"({table.row_filter})"))
+        conditions.append(sql.SQL(f"({table.row_filter}\n)"))
     if again:
         each = [key.is_equal(1 + i * width) for i in range(len(again))]
         conditions.append(sql.SQL("({})").format(sql.SQL(" OR ").join(each)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -12,7 +12,7 @@ import psycopg
 from attrs import evolve
 from psycopg import sql
 
-from pglogical_cdc.errors import CdcError, ConfigurationError, TableAlteredError
+from pglogical_cdc.errors import CdcError, ConfigurationError, SourceError, TableAlteredError
 from pglogical_cdc.events import SnapshotPoint, TableCatalog
 from pglogical_cdc.postgres import (
     AnyConnection,
@@ -34,7 +34,7 @@ from pglogical_cdc.protocol import CopyRowParser, TupleData
 from pglogical_cdc.snapshot.chunk import Chunk, equal_keys, read_rows
 from pglogical_cdc.snapshot.incremental import IncrementalSnapshot
 from pglogical_cdc.snapshot.opening import open_table
-from pglogical_cdc.snapshot.row_key import row_key
+from pglogical_cdc.snapshot.row_key import RowKey, row_key
 from pglogical_cdc.snapshot.selection import SelectedTable, select_tables
 from pglogical_cdc.snapshot.window import Key, Window
 
@@ -43,6 +43,9 @@ __all__ = ("ChunkReader",)
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+
+_LOCKED: Final = "55P03"
+"""A table is locked, and was not let go of in time."""
 
 _WAIT: Final = 1.0
 """Seconds."""
@@ -81,7 +84,6 @@ class ChunkReader:
         self._flavour = flavour
         self.awaited: str | None = None
         """The watermark that the stream has to get to before a table without key is read."""
-        self._caught_up: IncrementalSnapshot | None = None
         self._worker: AnyConnection | None = None
         self._copy: CopyOut | None = None
         self._parser = CopyRowParser(0)
@@ -92,14 +94,32 @@ class ChunkReader:
         Raises:
             Stopped: the flavour was stopped.
         """
+        return await self._guarded(snapshot, self._read)
+
+    async def prepare(self, snapshot: IncrementalSnapshot) -> None:
+        """Find out what there is to know of a table, so that its changes can be noticed.
+
+        Raises:
+            Stopped: the flavour was stopped.
+        """
+        await self._guarded(snapshot, self._begin)
+
+    async def _guarded(
+        self,
+        snapshot: IncrementalSnapshot,
+        step: Callable[[IncrementalSnapshot], Awaitable[Chunk | None]],
+    ) -> Chunk | None:
         failure: CdcError
         try:
-            return await self._read(snapshot)
+            return await step(snapshot)
         except psycopg.Error as error:
             self.close()
             # Without the server's own error behind it: it quotes the statement, and so keys.
             failure = diagnose(error, slot=self._slot)
         except CdcError as error:
+            if isinstance(error, SourceError) and error.sqlstate == _LOCKED:
+                snapshot.try_later()
+                return None
             self.close()
             failure = error
         except BaseException:
@@ -118,13 +138,14 @@ class ChunkReader:
     async def _read(self, snapshot: IncrementalSnapshot) -> Chunk | None:
         if snapshot.table is None:
             await self._begin(snapshot)
-        table, key = snapshot.table, snapshot.key
-        assert table is not None
+        table, key = self._known(snapshot)
+        if table is None:
+            return None
         token = secrets.token_hex(8)
-        if key is None and self._caught_up is not snapshot:
+        if key is None and not snapshot.is_caught_up:
             # Its transaction lasts until the stream has got to it: that must not be long.
             await self._ask(lambda: high_watermark(token))
-            self._caught_up, self.awaited = snapshot, token
+            snapshot.is_caught_up, self.awaited = True, token
             return None
         low = await self._ask(lambda: low_watermark(token))
         if self._worker is None:
@@ -142,7 +163,12 @@ class ChunkReader:
         running = await self._say(running_transactions())
         if not snapshot.may_read(running):
             await self._say(_end())
-            snapshot.try_later()
+            if snapshot.try_later():
+                _log.warning(
+                    "%r waits for the end of transactions that were running when it began, or "
+                    "whose commit waits for a standby",
+                    snapshot,
+                )
             return None
         taken = await self._say(_now(running.xmax))
         # Right behind the snapshot, so that few changes come in between.
@@ -178,33 +204,41 @@ class ChunkReader:
             ended=not again and len(rows) < snapshot.chunk_rows,
         )
 
+    @staticmethod
+    def _known(snapshot: IncrementalSnapshot) -> tuple[SelectedTable | None, RowKey | None]:
+        return snapshot.table, snapshot.key
+
     async def _begin(self, snapshot: IncrementalSnapshot) -> None:
-        oid = (await self._selected(snapshot)).oid
-        # The columns before what of them is published, so that one that is added in between shows.
-        snapshot.columns = _columns(await self._ask(lambda: one_table(oid)))
+        first = await self._selected(snapshot)
+        if first is not None:
+            # The columns before what of them is published: one that is added in between shows.
+            snapshot.columns = _columns(await self._ask(lambda: one_table(first.oid)))
         table = await self._selected(snapshot)
+        if table is None:
+            if not snapshot.is_required:
+                raise ConfigurationError(
+                    f"{'.'.join(snapshot.name)} is not among the tables that the publications "
+                    "publish: views, unlogged tables, and with publish_via_partition_root "
+                    "partitions, never are"
+                )
+            _log.warning("%s is not published any more", ".".join(snapshot.name))
+            snapshot.finish()
+            return
         if snapshot.where is not None:
-            both = [f"({each})" for each in (table.row_filter, snapshot.where) if each is not None]
+            # A condition may end with a comment.
+            both = [f"({each}\n)" for each in (table.row_filter, snapshot.where) if each]
             table = evolve(table, row_filter=" AND ".join(both))
         selected: SelectedTable = table
         key = await self._ask(lambda: row_key(selected))
-        if snapshot.after is not None and key != snapshot.key:
-            raise ConfigurationError(
-                f"table {table} has another key than before, so that its rows cannot be read on: "
-                "begin a new snapshot of it"
-            )
         snapshot.begin(selected, key)
         snapshot.suspect(await self._ask(unfinished))
 
-    async def _selected(self, snapshot: IncrementalSnapshot) -> SelectedTable:
+    async def _selected(self, snapshot: IncrementalSnapshot) -> SelectedTable | None:
         version = self._server.version
-        for table in await self._ask(lambda: select_tables(self._publications, version)):
+        for table in await self._ask(lambda: _tables(self._publications, version)):
             if (table.schema, table.name) == snapshot.name:
                 return table
-        raise ConfigurationError(
-            f"{'.'.join(snapshot.name)} is not among the tables that the publications publish: "
-            "views, unlogged tables, and with publish_via_partition_root partitions, never are"
-        )
+        return None
 
     async def settle(self, chunk: Chunk) -> bool:
         """Compare the keys that only the server can compare; whether the rows are good.
@@ -218,9 +252,25 @@ class ChunkReader:
             for is_whole in (True, False):
                 touched = [each for each, whole in window.touched.items() if whole is is_whole]
                 if touched and window.rows:
-                    compare = partial(equal_keys, key, window.rows, touched, binary=self._binary)
+                    compare = partial(self._equal_keys, key, window.rows, touched)
                     window.leave_out(await self._ask(compare), is_whole=is_whole)
         return not window.is_spoiled
+
+    def _equal_keys(
+        self, key: RowKey, rows: Iterable[Key], touched: Iterable[Key]
+    ) -> Conversation[list[Key]]:
+        compare = equal_keys(key, rows, touched, binary=self._binary)
+        if self._server.client_encoding == "UTF8":
+            return (yield from compare)
+        yield sql.SQL("BEGIN")
+        try:
+            yield from set_client_encoding(self._server.client_encoding, local=True)
+            found = yield from compare
+        except BaseException:
+            yield sql.SQL("ROLLBACK")
+            raise
+        yield sql.SQL("COMMIT")
+        return found
 
     async def next_rows(self, chunk: Chunk) -> Sequence[TupleData]:
         """Return the next rows of a chunk; none at its end.
@@ -272,6 +322,15 @@ class ChunkReader:
 
 def _begin() -> Conversation[None]:
     yield sql.SQL("SET row_security = off; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
+def _tables(publications: Sequence[str], version: int) -> Conversation[list[SelectedTable]]:
+    # From 16 on it opens every table, and would wait for one that somebody has locked.
+    yield sql.SQL("SET lock_timeout = '500ms'")
+    try:
+        return (yield from select_tables(publications, version))
+    finally:
+        yield sql.SQL("SET lock_timeout = 0")
 
 
 def _columns(catalog: TableCatalog | None) -> frozenset[tuple[int, str]]:

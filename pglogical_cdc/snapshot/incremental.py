@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 from pglogical_cdc.errors import CdcError
 from pglogical_cdc.events import RowChange, Update
 from pglogical_cdc.postgres import RunningTransactions
+from pglogical_cdc.protocol import TupleData
 from pglogical_cdc.snapshot.progress import SnapshotProgress
 from pglogical_cdc.snapshot.row_key import RowKey
 from pglogical_cdc.snapshot.selection import SelectedTable
@@ -68,12 +69,18 @@ class IncrementalSnapshot:
         """Rows that were read and handed on."""
         self.progress: SnapshotProgress | None = None
         """Counts its rows, once it has begun."""
+        self.is_counted = False
+        """Whether `progress` knows that its turn has come."""
         self.counted: SelectedTable | None = None
         """What `progress` knows the table as."""
         self.table: SelectedTable | None = None
         """What is read of the table; None until it was looked for."""
         self.columns: frozenset[tuple[int, str]] = frozenset()
         """Numbers and names of all of its columns then, published or not."""
+        self.is_caught_up = False
+        """Whether the stream has lately been where the server was, for a table without a key."""
+        self.key_text: str | None = None
+        """What `after` and `again` are keys of, as `RowKey.text`; None if they are none yet."""
         self.key: RowKey | None = None
         """By what its rows are told apart; None if it has no key."""
         self.after: Key | None = None
@@ -141,20 +148,33 @@ class IncrementalSnapshot:
             table: what is read.
             key: by what its rows are told apart.
         """
-        self.table, self.key = table, key
+        text = None if key is None else key.text
+        if self.key_text not in (None, text):
+            # What was read is known by keys that mean something else now.
+            self.after, self.has_read_all = None, False
+            self.again.clear()
+        self.table, self.key, self.key_text = table, key, text
         if self.state == "waiting":
             self.state = "reading"
 
-    def go_on(self, after: Key | None, again: Sequence[Key], rows: int) -> None:
+    def go_on(
+        self, after: Key | None, again: Sequence[Key], rows: int, key_text: str | None
+    ) -> None:
         """Go on where another process has got to.
 
         Args:
             after: the key up to which rows were read.
             again: keys of rows that have to be read again.
             rows: rows that were read.
+            key_text: what those are keys of.
         """
-        self.after, self.rows = after, rows
+        self.after, self.rows, self.key_text = after, rows, key_text
         self.again.update(dict.fromkeys(again))
+
+    def finish(self) -> None:
+        """Note that there is nothing to read."""
+        if not self.is_over:
+            self.state = "complete"
 
     def suspect(self, suspects: frozenset[int]) -> None:
         """Note running transactions that the stream may have had before `begin`."""
@@ -165,10 +185,16 @@ class IncrementalSnapshot:
         if not self.is_over:
             self.state, self.error = "failed", error
 
-    def try_later(self) -> None:
-        """Note that something was in the way: a lock, or a transaction."""
-        self.retry_at = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+    def try_later(self) -> bool:
+        """Note that something was in the way: a lock, or a transaction.
+
+        Returns:
+            Whether that has been so for about a second now; True only once.
+        """
+        pause = self._pause
+        self.retry_at = time.monotonic() + pause
+        self._pause = min(2 * pause, _LONGEST_PAUSE)
+        return pause < self._pause == _LONGEST_PAUSE
 
     def may_read(self, running: RunningTransactions) -> bool:
         """Tell whether what a snapshot sees is no older than what the stream has had.
@@ -191,7 +217,11 @@ class IncrementalSnapshot:
         transaction = change.transaction
         if transaction is None:
             return
-        self._delivered.add(transaction.xid)
+        if self.state == "paused" and window is None:
+            # It may be for long: what was delivered meanwhile is found out when it goes on.
+            self.table = None
+        else:
+            self._delivered.add(transaction.xid)
         if self.key is None:
             keys, is_whole = None, True
         else:
@@ -208,15 +238,23 @@ class IncrementalSnapshot:
             # It may have moved from where nothing was read yet to where nothing is read any more.
             self.again[keys[0]] = None
 
+    def count(self, rows: Sequence[TupleData]) -> int:
+        """Count rows that are handed on; return how many there were before."""
+        before = self.rows
+        self.rows += len(rows)
+        if self.progress is not None and self.counted is not None:
+            size = sum([len(each) for row in rows for each in row if isinstance(each, bytes)])
+            self.progress.add(self.counted, len(rows), size)
+        return before
+
     @property
     def next_again(self) -> Sequence[Key]:
-        """The keys that are read by themselves next; none while there is the rest of the table."""
-        # Those first: the table may be long.
-        return list(self.again)[:_MOST_AGAIN]
+        """The keys of rows that are read again next, before the rest of the table."""
+        return list(self.again)[: min(_MOST_AGAIN, self.chunk_rows)]
 
     def advance(
         self, read: Sequence[Key], again: set[Key], last: Key | None, *, ended: bool
-    ) -> None:
+    ) -> Callable[[], None]:
         """Note that a chunk was handed on.
 
         Args:
@@ -224,8 +262,19 @@ class IncrementalSnapshot:
             again: keys of rows that have to be read once more.
             last: the key of its last row.
             ended: whether there is nothing behind it.
+
+        Returns:
+            What takes that back.
         """
-        self._pause = _FIRST_PAUSE
+        before = self.after, self.has_read_all, self.state
+
+        def take_back() -> None:
+            self.after, self.has_read_all, state = before
+            self.again.update(dict.fromkeys(read))
+            if self.state == "complete":
+                self.state = state
+
+        self._pause, self.is_caught_up = _FIRST_PAUSE, False
         for key in read:
             self.again.pop(key, None)
         self.again.update(dict.fromkeys(again))
@@ -233,3 +282,4 @@ class IncrementalSnapshot:
             self.after, self.has_read_all = last or self.after, ended
         if self.has_read_all and not self.again and not self.is_over:
             self.state = "complete"
+        return take_back

@@ -1,11 +1,12 @@
-"""Remaining: what a resumable snapshot has still to read, as text for a store of offsets. Pure.
+r"""Remaining: what a resumable snapshot has still to read, as text for a store of offsets. Pure.
 
 A JSON object::
 
-    {"version":1,"binary":false,"tables":[["public","orders",["NDI="],[],12000]]}
+    {"version":1,"binary":false,"tables":[["public","orders","[[\"id\",23]]",["NDI="],[],12000]]}
 
-``tables`` has the tables that were not read to their end: schema, name, the key of the last row
-that is dealt with (null before the first), keys to be read again, and rows so far. Values of keys
+``tables`` has the tables that were not read to their end: schema, name, what its key is (null
+before that was looked for), the key of the last row that is dealt with (null before the first),
+keys to be read again, and rows so far. Values of keys
 are as the server sent them, in base64. ``tables`` is null before anybody has looked which tables
 there are.
 """
@@ -33,6 +34,8 @@ class RemainingTable:
     """A table that was not read to its end."""
 
     name: tuple[str, str]
+    key_text: str | None
+    """`RowKey.text` of the key."""
     after: Key | None
     again: tuple[Key, ...]
     rows: int
@@ -53,6 +56,7 @@ def remaining_text(tables: Sequence[RemainingTable], *, binary: bool) -> str:
         "tables": [
             [
                 *table.name,
+                table.key_text,
                 None if table.after is None else _encoded(table.after),
                 list(map(_encoded, table.again)),
                 table.rows,
@@ -81,11 +85,12 @@ def parse_remaining(text: str, *, binary: bool) -> list[RemainingTable] | None:
         found = [
             RemainingTable(
                 name=(str(schema), str(name)),
+                key_text=None if key is None else str(key),
                 after=None if after is None else _decoded(after, binary=binary),
                 again=tuple(_decoded(each, binary=binary) for each in again),
                 rows=int(rows),
             )
-            for schema, name, after, again, rows in tables or ()
+            for schema, name, key, after, again, rows in tables or ()
         ]
     except (ValueError, TypeError, KeyError, binascii.Error):
         raise OffsetStoreError(

@@ -66,6 +66,13 @@ class RowKey:
         return all(column.is_plain for column in self.columns)
 
     @property
+    def text(self) -> str:
+        """What tells it from other keys of the table, as text."""
+        return json.dumps(
+            [[column.name, column.type_oid, *(column.collation or ())] for column in self.columns]
+        )
+
+    @property
     def types(self) -> list[int]:
         """OIDs of the types of the columns."""
         return [column.type_oid for column in self.columns]

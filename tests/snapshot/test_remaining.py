@@ -12,8 +12,8 @@ from pglogical_cdc.replication.stored import BEGUN
 from pglogical_cdc.snapshot import RemainingTable, parse_remaining, remaining_text
 
 TABLES = [
-    RemainingTable(("public", "orders"), (b"42", b"\xff\0"), ((b"1", b""),), 12000),
-    RemainingTable(("a.b", 'c"d'), None, (), 0),
+    RemainingTable(("public", "orders"), '[["id",23]]', (b"42", b"\xff\0"), ((b"1", b""),), 12000),
+    RemainingTable(("a.b", 'c"d'), None, None, (), 0),
 ]
 
 
@@ -24,7 +24,7 @@ def test_text_is_read_again(*, binary: bool) -> None:
     assert found == TABLES
     assert found[0].after is not None
     assert {type(value) for value in found[0].after} == {BinaryValue if binary else bytes}
-    assert json.loads(text)["tables"][0][:3] == ["public", "orders", ["NDI=", "/wA="]]
+    assert json.loads(text)["tables"][0][3:] == [["NDI=", "/wA="], [["MQ==", ""]], 12000]
 
 
 def test_nothing_and_everything() -> None:
@@ -35,7 +35,7 @@ def test_nothing_and_everything() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "null", "{}", '{"version":2,"binary":false,"tables":[]}', BEGUN.replace("null", "7"),
-     '{"version":1,"binary":false,"tables":[["s","t",["?"],[],0]]}'],
+     '{"version":1,"binary":false,"tables":[["s","t",null,["?"],[],0]]}'],
 )  # fmt: skip
 def test_other_text(text: str) -> None:
     with pytest.raises(OffsetStoreError, match="cannot be read"):
