@@ -101,7 +101,7 @@ if TYPE_CHECKING:
         TransactionChanges,
     )
     from pglogical_cdc.sinks import AsyncSink, FileSink, Sink, StdoutSink
-    from pglogical_cdc.snapshot import SnapshotStats, TableProgress
+    from pglogical_cdc.snapshot import IncrementalSnapshot, SnapshotStats, TableProgress
     from pglogical_cdc.transforms import (
         ExcludeColumns,
         HashColumns,
@@ -118,6 +118,7 @@ __all__ = (
     "AsyncReplicationReader",
     "Backoff",
     "ReaderStats",
+    "IncrementalSnapshot",
     "SnapshotStats",
     "TableProgress",
     "ReaderEvent",
@@ -293,7 +294,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "Sink",
         "StdoutSink",
     ),
-    "snapshot": ("SnapshotStats", "TableProgress"),
+    "snapshot": ("IncrementalSnapshot", "SnapshotStats", "TableProgress"),
     "transforms": (
         "ExcludeColumns",
         "HashColumns",

@@ -297,7 +297,7 @@ def without(name: str) -> bytes:
         ("{}".encode("utf-16"), "a JSON object, found 6 bytes that are not JSON"),
         (LINE * 2, f"a JSON object, found {2 * len(LINE)} bytes that are not JSON"),
         (b"[" * 4000, "a JSON object, found 4000 bytes that are not JSON"),
-        (b" " * 4097, "a JSON object, found more than 4096 bytes"),
+        (b" " * (2**24 + 1), "a JSON object, found more than 16777216 bytes"),
         (b"[1]", "a JSON object, found an array"),
         (b"0", "a JSON object, found a number"),
         (b"null", "a JSON object, found null"),

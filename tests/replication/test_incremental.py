@@ -82,10 +82,11 @@ def test_window_that_is_cut(database: Database, slot_name: str) -> None:
     _make(database, slot_name)
     with reader(database, slot_name) as made:
         snapshot = made.snapshot_table("public.t")
-        while snapshot.state == "waiting":
-            made.poll(0)
-        _cut(database, slot_name)
         changes: list[Change] = []
+        while snapshot.state == "waiting":
+            change = made.poll(0)
+            changes += [] if change is None else [change]
+        _cut(database, slot_name)
         while not snapshot.is_over or len(changes) < 30:
             change = made.poll(1)
             changes += [] if change is None else [change]
