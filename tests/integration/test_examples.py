@@ -50,7 +50,10 @@ def test_example_runs(
     database: Database,
     capfd: pytest.CaptureFixture[str],
     request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # some of them keep a file
     if "mongodb://" in example:
         mongo: MongoServer = request.getfixturevalue("mongo_server")
         example = example.replace("mongodb://localhost", mongo.url())

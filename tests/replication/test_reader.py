@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -802,7 +802,7 @@ def test_backlog_lets_other_tasks_have_their_turn(database: Database, slot_name:
     asyncio.run(main())
 
 
-async def _cancelled(coroutine: Coroutine[Any, Any, object], after: float = 0.3) -> None:
+async def _cancelled(coroutine: Awaitable[object], after: float = 0.3) -> None:
     """Run it as a task, cancel that, and see it end at once."""
     task = asyncio.ensure_future(coroutine)
     await asyncio.sleep(after)
@@ -874,12 +874,20 @@ def test_cancelled_and_stopped_in_every_state(database: Database, slot_name: str
             proxy.accept()
 
         async def connecting_again() -> None:
-            made = through()
-            await made.open()
-            loop = aiter(made)
-            proxy.cut()
-            proxy.black_hole()
-            await _cancelled(anext(loop))
+            while True:
+                made = through()
+                await made.open()
+                loop = aiter(made)
+                proxy.cut()
+                proxy.black_hole()
+                waiting = asyncio.ensure_future(anext(loop))
+                await asyncio.sleep(0.1)
+                if not waiting.done():
+                    break
+                # The change had come before the connection was cut.
+                proxy.restore()
+                await made.close()
+            await _cancelled(waiting)
             proxy.restore()
             assert keys([await anext(loop)]) == [2]
             assert made.stats.reconnects == 1

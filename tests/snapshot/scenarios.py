@@ -79,7 +79,7 @@ def copy_of_a_consumer_that_is_killed(
     with writers(database.dsn, seed):
         # About the time that it takes to start, to read the rows, and to have streamed a while.
         for _ in range(_KILLS):
-            run_for(source.uniform(0.3, 1.5), database.dsn, slot, path)
+            run_for(source.uniform(0.5, 1.8), database.dsn, slot, path)
     fold = load(path)
     with reader(database, slot, create=True, snapshot="initial", until="now") as made:
         for change in made:

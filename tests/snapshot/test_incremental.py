@@ -217,6 +217,7 @@ def test_chunk_waits_for_a_commit_that_the_stream_had_before_others_could_see_it
 
 
 @pytest.mark.pg
+@pytest.mark.slow
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
 @pytest.mark.parametrize(
     ("declared", "values"),

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from tests.servers import Database
 
-pytestmark = [pytest.mark.pg, pytest.mark.usefixtures("small_chunks")]
+pytestmark = [pytest.mark.pg, pytest.mark.slow, pytest.mark.usefixtures("small_chunks")]
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,6 @@ def test_rows_and_markers_by_processes(
     assert _nothing_is_left(database)
 
 
-@pytest.mark.slow
 @pytest.mark.newest
 @pytest.mark.timeout(300)
 def test_rows_and_records_by_dask(database: Database, slot_name: str) -> None:
