@@ -32,14 +32,14 @@ _POINT: Final = re.compile(
 _NUMBER: Final = re.compile(r"\d+$")
 
 
-def _masked(text: str) -> str:
+def masked(text: str) -> str:
     """Return a record's value without the point and the time of its snapshot."""
     return _POINT.sub(lambda match: _NUMBER.sub("0", match[0]), text)
 
 
 def _snapshot_of(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {**record, "value": _masked(record["value"])}
+        {**record, "value": masked(record["value"])}
         for record in records
         if "snapshot" in record["source_offset"]
     ]
@@ -54,7 +54,7 @@ def _ours(
     # One formatter for both: nothing is carried over.
     records = formatted(changes, formatter)
     read = [
-        evolve(record, value=_masked((record.value or b"").decode()).encode())
+        evolve(record, value=masked((record.value or b"").decode()).encode())
         for record in records[:rows]
     ]
     return read, records[rows:]

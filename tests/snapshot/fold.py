@@ -65,8 +65,8 @@ class Fold:
                 self.read += 1
                 self.rows += 1
                 rows[after[_KEY]] = dict(after)
-            case SnapshotRead(snapshot=marker, after=after):
-                if marker == "first" or (marker == "last" and change.number == 1):
+            case SnapshotRead(number=number, after=after):
+                if number == 1:
                     # It begins, or begins anew after a crash.
                     self.tables = {name: {} for name in TABLES}
                     rows, self.read = self.tables[change.table], 0

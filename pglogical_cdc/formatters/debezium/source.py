@@ -79,7 +79,7 @@ class SourceBlock:
         self.database = database
         self.snapshot = snapshot
         xid = origin = origin_lsn = "null"
-        if taken is not None:
+        if taken is not None and snapshot != "incremental":
             xid = f"{taken.xid}"
         if transaction is not None:
             xid = f"{transaction.xid}"

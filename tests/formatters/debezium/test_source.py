@@ -6,7 +6,14 @@ from typing import Any
 import attrs
 import pytest
 
-from pglogical_cdc.events import Insert, LogicalMessage, Row, SnapshotRead, Transaction
+from pglogical_cdc.events import (
+    Insert,
+    LogicalMessage,
+    Row,
+    SnapshotPoint,
+    SnapshotRead,
+    Transaction,
+)
 from pglogical_cdc.formatters.debezium.source import SOURCE_FIELDS, SourceBlock, Sources
 from pglogical_cdc.lsn import LSN
 from tests.formatters.tables import column, relation
@@ -180,6 +187,10 @@ class TestSources:
         assert _sequence(sources.of(_insert(transaction))) == "1010"
         block = sources.of(read)
         assert (_sequence(block), _content(block)["snapshot"]) == (None, "incremental")
+        taken = SnapshotPoint(77, 5_000_000)
+        read = SnapshotRead(900, None, 1, RELATION, ROW, "incremental", 1, taken)
+        content = _content(sources.of(read))
+        assert (content["txId"], content["ts_ms"]) == (None, 5000)
         # What is streamed in the same transaction is no snapshot.
         message = LogicalMessage(950, transaction, 2, "p", b"", "shop")
         assert _content(sources.of_message(message))["snapshot"] == "false"
