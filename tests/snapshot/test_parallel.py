@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from tests.servers import Database
 
-pytestmark = [pytest.mark.pg, pytest.mark.slow, pytest.mark.usefixtures("small_chunks")]
+pytestmark = [pytest.mark.pg(18), pytest.mark.slow, pytest.mark.usefixtures("small_chunks")]
 
 
 @pytest.fixture(scope="module")
