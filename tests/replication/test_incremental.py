@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -326,7 +325,7 @@ def test_nothing_is_missing_when_it_ends_before_there_is_a_slot(
     other.execute("BEGIN; CREATE TABLE c (id int PRIMARY KEY)")  # a new slot waits for it
     made = _begin(database, slot_name, offsets=offsets, until="now")
 
-    async def stop() -> None:
+    async def give_up() -> None:
         async with AsyncReplicationReader(
             database.dsn,
             slot=slot_name,
@@ -336,13 +335,17 @@ def test_nothing_is_missing_when_it_ends_before_there_is_a_slot(
             snapshot_resumable=True,
             offsets=offsets,
         ):
-            pass
+            raise AssertionError("the slot does not wait")
 
-    async def give_up() -> None:
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(stop(), 0.7)
+    async def give_up_when_it_has_begun() -> None:
+        task = asyncio.ensure_future(give_up())
+        await asyncio.to_thread(wait_until, lambda: bool(offsets.saved))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
-    asyncio.run(give_up())
+    asyncio.run(give_up_when_it_has_begun())
     assert offsets.last.position == 0
     assert offsets.last.snapshot
     other.execute("COMMIT")
