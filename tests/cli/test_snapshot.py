@@ -12,7 +12,7 @@ from tests.cli.running import run, run_on_terminal, start
 from tests.reading import wait_until
 from tests.servers import Database
 
-pytestmark = [pytest.mark.pg, pytest.mark.newest]
+pytestmark = [pytest.mark.pg(18), pytest.mark.slow]
 
 
 @pytest.fixture

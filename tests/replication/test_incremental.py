@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pglogical_cdc import ReplicationReader
     from tests.servers import Database
 
-pytestmark = pytest.mark.pg
+pytestmark = [pytest.mark.pg, pytest.mark.slow]
 
 
 def _make(database: Database, slot: str, rows: int = 30) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.servers import Database
 
-pytestmark = pytest.mark.pg
+pytestmark = [pytest.mark.pg, pytest.mark.slow]
 
 
 def _chosen(

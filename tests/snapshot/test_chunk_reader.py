@@ -13,7 +13,7 @@ from tests.reading import make_slot, reader
 if TYPE_CHECKING:
     from tests.servers import Database
 
-pytestmark = pytest.mark.pg
+pytestmark = [pytest.mark.pg, pytest.mark.slow]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.servers import Database
 
-pytestmark = pytest.mark.pg
+pytestmark = [pytest.mark.pg, pytest.mark.slow]
 
 T = TypeVar("T")
 
