@@ -40,6 +40,8 @@ class ChunkDelivery:
         """The changes of the table that come before its rows."""
         self._batch: list[Change] = []
         """What was handed on last."""
+        self._last_row: TupleData | None = None
+        """The last row, if it is still to be handed on."""
         self._ordinal = 0
         """The ordinal of the last of them."""
         self._repeats = False
@@ -61,6 +63,11 @@ class ChunkDelivery:
             and session.commit_lsn is None
             and session.committed >= commit_lsn
         )
+
+    @property
+    def last(self) -> Change | None:
+        """The last change that was handed on; None if nothing was left to hand on then."""
+        return self._batch[-1] if self._batch else None
 
     async def place(self, session: Session) -> bool:
         """Find the place of the rows, the first time; False if they have to be read again.
@@ -109,18 +116,28 @@ class ChunkDelivery:
             return self._batch
         if self.is_handed_on:
             return []
-        chunk, snapshot = self.chunk, self.chunk.snapshot
-        rows: Sequence[TupleData] = ()
-        if not (snapshot.is_over and chunk.is_in_one_piece):
-            rows = await self._reader.next_rows(chunk)
-            if not rows or not chunk.is_in_one_piece:
-                self._take_back = snapshot.advance(
-                    chunk.read_again, chunk.window.again, chunk.last, ended=chunk.ended
-                )
-        self.is_handed_on = self._take_back is not None or not rows
+        rows = await self._next_rows()
         self._batch = self._made(rows)
         session.count(self._ordinal)
         return self._batch
+
+    async def _next_rows(self) -> Sequence[TupleData]:
+        chunk, snapshot = self.chunk, self.chunk.snapshot
+        rows: Sequence[TupleData] = ()
+        if self._last_row is not None:
+            rows, self._last_row = [self._last_row], None
+        elif not (snapshot.is_over and chunk.is_in_one_piece):
+            rows = await self._reader.next_rows(chunk)
+            if not chunk.is_in_one_piece and len(rows) > 1:
+                # By itself: when it is given all are, and the snapshot may be complete.
+                self._last_row, rows = rows[-1], rows[:-1]
+        if not rows or (not chunk.is_in_one_piece and self._last_row is None):
+            if not snapshot.is_over or not chunk.is_in_one_piece:
+                self._take_back = snapshot.advance(
+                    chunk.read_again, chunk.window.again, chunk.last, ended=chunk.ended
+                )
+            self.is_handed_on = True
+        return rows
 
     def _made(self, rows: Sequence[TupleData]) -> list[Change]:
         snapshot, relation, taken = self.chunk.snapshot, self._relation, self.chunk.taken

@@ -334,17 +334,30 @@ class Incremental:
     def _hand_on(self, delivery: ChunkDelivery, snapshot: IncrementalSnapshot) -> None:
         """All rows of a chunk were handed on: count them, and note what is stored once they are
         dealt with."""
-        if delivery.chunk.is_in_one_piece and snapshot.state != "complete":
+        ended = snapshot.has_nothing_left
+        if delivery.chunk.is_in_one_piece and not ended:
             self.close()  # cancelled in the middle
-        if snapshot.state == "complete":
-            self._end(snapshot)
+        if ended and delivery.last is None:
+            self._finish(snapshot)
         if snapshot.is_required and delivery.commit_lsn is not None:
             again = delivery.chunk.read_again
-            ended = snapshot.state == "complete"
             table = RemainingTable(
                 snapshot.name, snapshot.key_text, snapshot.after, (), snapshot.rows
             )
             self._marks.append(_Mark(delivery.commit_lsn, snapshot, table, again, ended))
+
+    def delivered(self, change: Change) -> None:
+        """Note that a change was taken into the hand of the application."""
+        delivery = self._delivery
+        if delivery is not None and delivery.is_handed_on and delivery.last is change:
+            snapshot = delivery.chunk.snapshot
+            if snapshot.has_nothing_left:
+                self._finish(snapshot)
+
+    def _finish(self, snapshot: IncrementalSnapshot) -> None:
+        if not snapshot.is_over:
+            snapshot.finish()
+            self._end(snapshot)
 
     # -- another connection
 

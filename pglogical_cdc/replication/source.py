@@ -363,7 +363,10 @@ class Source:
             committed_at = last.transaction.commit_timestamp
             self.lag = session.server_time - committed_at
             self.latency = self._received_at - committed_at
-        elif self.link.handoff is not None:
+            return
+        if self._incremental is not None:
+            self._incremental.delivered(last)
+        if self.link.handoff is not None:
             runs = [change for change in changes if isinstance(change, SnapshotRun)]
             self.delivered["read"] += sum(run.rows - 1 for run in runs)
 

@@ -62,7 +62,7 @@ class IncrementalSnapshot:
         self.where = where
         self.chunk_rows = chunk_rows
         self.state: IncrementalState = "waiting"
-        """Where it stands; ``"complete"`` once all of its rows were read."""
+        """Where it stands; ``"complete"`` once the last of its rows was delivered."""
         self.error: CdcError | None = None
         """Why it has failed."""
         self.rows = 0
@@ -172,7 +172,7 @@ class IncrementalSnapshot:
         self.again.update(dict.fromkeys(again))
 
     def finish(self) -> None:
-        """Note that there is nothing to read."""
+        """Note that there is nothing to read, or that the last of its rows was delivered."""
         if not self.is_over:
             self.state = "complete"
 
@@ -280,6 +280,9 @@ class IncrementalSnapshot:
         self.again.update(dict.fromkeys(again))
         if not read:
             self.after, self.has_read_all = last or self.after, ended
-        if self.has_read_all and not self.again and not self.is_over:
-            self.state = "complete"
         return take_back
+
+    @property
+    def has_nothing_left(self) -> bool:
+        """Whether all rows were handed on."""
+        return self.has_read_all and not self.again

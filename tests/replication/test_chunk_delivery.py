@@ -13,6 +13,8 @@ from tests.reading import make_slot, reader, wait_until
 from tests.replication.stores import MemoryOffsets
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pglogical_cdc import ReplicationReader
     from tests.servers import Database
 
@@ -27,6 +29,13 @@ def _read(made: ReplicationReader, count: int) -> list[Change]:
         if len(found) == count:
             return found
     raise AssertionError(f"{len(found)} of {count} changes have come")
+
+
+def _polled(made: ReplicationReader) -> Iterator[Change]:
+    while not made.ended:
+        change = made.poll(0.1)
+        if change is not None:
+            yield change
 
 
 def test_rows_of_a_transaction_that_comes_again(database: Database, slot_name: str) -> None:
@@ -55,6 +64,33 @@ def test_rows_of_a_transaction_that_comes_again(database: Database, slot_name: s
     assert [change.after["id"] for change in changes if change.after] == list(range(1, 31))
     ((_, _, _, after, _, _),) = json.loads(offsets.last.snapshot)["tables"]
     assert after == ["MTA="], "10 rows are dealt with"
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 7, 10, 50])
+@pytest.mark.parametrize("loop", ["changes", "batches", "poll"])
+def test_snapshot_is_complete_when_its_last_row_is_given_and_no_earlier(
+    database: Database, slot_name: str, chunk_rows: int, loop: str
+) -> None:
+    make_slot(database, slot_name, "INSERT INTO t SELECT generate_series(1, 30)")
+    with reader(database, slot_name, idle_timeout=2) as made:
+        snapshot = made.snapshot_table("public.t", chunk_rows=chunk_rows)
+        given: list[Change] = []
+        states: list[str] = []
+        if loop == "batches":
+            for batch in made.batches(max_rows=4, max_seconds=0.2):
+                given += batch
+                states += [snapshot.state]
+                if snapshot.is_over:
+                    made.stop()
+        else:
+            for change in made if loop == "changes" else _polled(made):
+                given.append(change)
+                states += [snapshot.state]
+                if snapshot.is_over:
+                    made.stop()
+    assert [change.after["id"] for change in given if change.after] == list(range(1, 31))
+    assert set(states[:-1]) == {"reading"}
+    assert snapshot.state == "complete"
 
 
 def test_change_of_a_table_comes_though_its_rows_cannot_be_read(

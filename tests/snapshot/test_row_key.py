@@ -50,6 +50,7 @@ def test_index(database: Database, ddl: str, expected: list[str] | None) -> None
     assert _names(_key(database, ddl, root)) == expected
 
 
+@pytest.mark.pg(15)
 @pytest.mark.newest
 def test_key_that_is_not_published(database: Database) -> None:
     ddl = "CREATE TABLE t (a int PRIMARY KEY, b int)"
