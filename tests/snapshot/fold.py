@@ -45,6 +45,8 @@ class Fold:
         """Those, and the rows of snapshots before it that were begun anew."""
         self.changes = 0
         """Changes of the stream."""
+        self.emptied: set[str] = set()
+        """Tables of which a TRUNCATE came, before which a snapshot may find nothing."""
         self.unfit: dict[str, str] = {}
         """What did not fit, by table. A TRUNCATE makes it good: what it removed is not in the
         snapshot any more when that reads the table after it, but still in the stream before it."""
@@ -90,9 +92,15 @@ class Fold:
                 rows.pop(before[_KEY], None)
             case Truncate():
                 rows.clear()
+                self.emptied.add(change.table)
                 self.unfit.pop(change.table, None)
             case _:
                 raise AssertionError(f"{change!r} was not expected")
+
+    @property
+    def has_read(self) -> bool:
+        """Whether rows of a snapshot came, or none could."""
+        return self.read > 0 or self.emptied == set(TABLES)
 
     def _expect(self, change: Change, fits: bool) -> None:
         if self._strict and not fits:

@@ -61,7 +61,7 @@ def copy_equals_the_source(database: Database, slot: str, seed: int, folder: Pat
             fold.apply(change)
             if time.monotonic() > deadline and not isinstance(change, SnapshotRead):
                 made.stop()
-    assert fold.read > 0, "no row of the snapshot has come"
+    assert fold.has_read, "no row of the snapshot has come"
     with reader(database, slot, until="now") as made:
         for change in made:
             fold.apply(change)
@@ -110,7 +110,7 @@ def copy_of_three_tables_beside_the_stream(
                 made.stop()
     states = [each.state for each in begun]
     assert states == ["complete"] * len(TABLES), f"snapshots ended as {states}"
-    assert fold.read > 0, "no row of a snapshot has come"
+    assert fold.has_read, "no row of a snapshot has come"
     with reader(database, slot, until="now") as made:
         for change in made:
             fold.apply(change)
