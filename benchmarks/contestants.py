@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +33,7 @@ __all__ = (
     "OUTPUT",
     "ASYNC_OUTPUT",
     "ONE_COLUMN",
+    "PIPELINE",
     "TIMED",
     "TYPED",
     "UNWRAPPED",
@@ -45,11 +46,12 @@ DEBEZIUM: Final = "Debezium JSON"
 ASYNC_DEBEZIUM: Final = "Debezium JSON, asyncio"
 UNWRAPPED: Final = "unwrapped JSON"
 DMS: Final = "DMS JSON"
+PIPELINE: Final = "Debezium JSON, a pipeline"
 GROWTH: Final = "Debezium JSON, growth of memory"
 OUTPUT: Final = "digest of the Debezium JSON"
 ASYNC_OUTPUT: Final = "digest of the Debezium JSON, asyncio"
 
-TIMED: Final = (TYPED, ONE_COLUMN, DEBEZIUM, ASYNC_DEBEZIUM, UNWRAPPED, DMS)
+TIMED: Final = (TYPED, ONE_COLUMN, DEBEZIUM, ASYNC_DEBEZIUM, UNWRAPPED, DMS, PIPELINE)
 """Those whose time can be compared with a peer's."""
 
 CLOCK: Final = 1_700_000_000_123_456_789
@@ -91,12 +93,35 @@ def _formatted(formatter: cdc.Formatter) -> Callable[[cdc.ReplicationReader], in
     return run
 
 
+class _Counting:
+    """A sink that counts the records of rows, and drops them."""
+
+    def __init__(self) -> None:
+        self.records = 0
+
+    def write(self, items: Sequence[cdc.Record], /) -> None:
+        self.records += len(items)
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def _pipeline(reader: cdc.ReplicationReader) -> int:
+    sink = _Counting()
+    cdc.Pipeline(reader, formatter=_debezium(), sink=sink).run()
+    return sink.records
+
+
 _LOOPS: Final[dict[str, Callable[[cdc.ReplicationReader], int]]] = {
     TYPED: _typed,
     ONE_COLUMN: _one_column,
     DEBEZIUM: _formatted(_debezium()),
     UNWRAPPED: _formatted(cdc.UnwrappedFormatter(topic_prefix="bench")),
     DMS: _formatted(cdc.DmsFormatter(message_format="json-unformatted")),
+    PIPELINE: _pipeline,
 }
 
 

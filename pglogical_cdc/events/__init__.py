@@ -39,6 +39,7 @@ from pglogical_cdc.events.relation import (
     ValueLoaders,
 )
 from pglogical_cdc.events.row import AlteredRow, RawValue, Row
+from pglogical_cdc.events.snapshot_rows import SnapshotRows
 from pglogical_cdc.events.snapshot_run import SnapshotRun
 from pglogical_cdc.events.tombstone import Tombstone
 from pglogical_cdc.events.transaction import POSTGRES_EPOCH_US, Transaction
@@ -71,6 +72,7 @@ __all__ = (
     "SnapshotMarker",
     "SnapshotPoint",
     "SnapshotRead",
+    "SnapshotRows",
     "SnapshotRun",
     "TableCatalog",
     "Tombstone",

@@ -64,7 +64,10 @@ class CopyOut:
         messages: list[bytes] = []
         append = messages.append
         get_copy_data = self._pgconn.get_copy_data
-        if not self._copied:
+        came = -1
+        # One read of the socket brings a part of what is here.
+        while not self._copied and came < len(messages) < _BATCH:
+            came = len(messages)
             self._pgconn.consume_input()
             while len(messages) < _BATCH:
                 size, data = get_copy_data(1)

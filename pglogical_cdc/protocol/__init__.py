@@ -7,7 +7,7 @@ from anywhere.
 from __future__ import annotations
 
 from pglogical_cdc.protocol.buffer import MessageBuffer, check_end
-from pglogical_cdc.protocol.copy_rows import CopyRowParser
+from pglogical_cdc.protocol.copy_rows import CopyRowParser, TextColumns, TextRows
 from pglogical_cdc.protocol.messages import (
     BeginMessage,
     BeginPrepareMessage,
@@ -75,6 +75,8 @@ __all__ = (
     "BinaryValue",
     "ColumnValue",
     "CopyRowParser",
+    "TextColumns",
+    "TextRows",
     "TupleData",
     "read_tuple",
     "Split",

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias, overload
 
 from pglogical_cdc.errors import ProtocolError, TruncatedMessageError
 from pglogical_cdc.protocol.tuples import BinaryValue, ColumnValue, TupleData
 
-__all__ = ("CopyRowParser",)
+__all__ = ("CopyRowParser", "TextColumns", "TextRows")
+
+TextColumns: TypeAlias = "Sequence[Sequence[str | None]]"
+"""The values of some rows by column, in text; None for NULL."""
 
 _NAME: Final = "CopyData"
 
 _ESCAPED: Final = re.compile(rb"\\(.)", re.DOTALL)
 _CONTROLS: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+_TEXT_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+_TEXT_CONTROLS: Final = {key.decode(): value.decode() for key, value in _CONTROLS.items()}
 
 _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0"
 _HEADER: Final = struct.Struct(">11sII")
@@ -43,6 +48,7 @@ class CopyRowParser:
 
     def __init__(self, columns: int, *, binary: bool = False) -> None:
         self._columns = columns
+        self._is_text = not binary
         self._has_begun = False
         self.parse: Callable[[bytes], TupleData | None] = self._binary if binary else self._text
         """Return the values of one message; None for one without a row, as a binary COPY ends.
@@ -51,6 +57,48 @@ class CopyRowParser:
             TruncatedMessageError: the message ends before its last value.
             ProtocolError: anything else that breaks the format.
         """
+
+    def rows(self, messages: Sequence[bytes]) -> Sequence[TupleData]:
+        """Return the rows of some messages.
+
+        Raises:
+            TruncatedMessageError: see `parse`; of the text format it may be raised later, when the
+                row is asked for.
+            ProtocolError: the same.
+        """
+        if self._is_text:
+            return TextRows(messages, self)
+        return [row for row in map(self.parse, messages) if row is not None]
+
+    def columns(self, messages: Sequence[bytes]) -> TextColumns | None:
+        r"""Return the values of several messages in text format by column.
+
+        >>> CopyRowParser(2).columns([b"1\t\\N\n", b"2\ttab\\there\n"])
+        [['1', '2'], [None, 'tab\there']]
+
+        Returns:
+            None if a message is not UTF-8, or breaks the format: `parse` says how.
+        """
+        width = self._columns
+        if not (self._is_text and width):
+            return None
+        # In the text format a tab or newline within a value is escaped.
+        if {message.count(b"\t") for message in messages} - {width - 1}:
+            return None
+        try:
+            text = b"".join(messages).decode()
+        except UnicodeDecodeError:
+            return None
+        fields = text.replace("\n", "\t").split("\t")
+        if len(fields) != width * len(messages) + 1 or fields.pop():
+            return None
+        columns = [fields[i::width] for i in range(width)]
+        if "\\" not in text:
+            return columns
+        return [
+            [_text_unescaped(field) for field in column] if "\\" in "".join(column) else column
+            for column in columns
+        ]
 
     def _text(self, data: bytes) -> TupleData:
         if data[-1:] != b"\n":
@@ -112,6 +160,47 @@ class CopyRowParser:
                 _NAME, position, expected="the end", found=f"{size - position} more bytes"
             )
         return tuple(values)
+
+
+class TextRows(Sequence[TupleData]):
+    """Rows of one COPY in text format, of which each is parsed when it is asked for.
+
+    Args:
+        messages: a row each.
+        parser: parses them.
+    """
+
+    def __init__(self, messages: Sequence[bytes], parser: CopyRowParser) -> None:
+        self._messages = messages
+        self._parser = parser
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @overload
+    def __getitem__(self, index: int) -> TupleData: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> TextRows: ...
+
+    def __getitem__(self, index: int | slice) -> TupleData | TextRows:
+        if isinstance(index, slice):
+            return TextRows(self._messages[index], self._parser)
+        row = self._parser.parse(self._messages[index])
+        assert row is not None
+        return row
+
+    def columns(self) -> TextColumns | None:
+        """Return the values by column; see `CopyRowParser.columns`."""
+        return self._parser.columns(self._messages)
+
+
+def _text_unescaped(field: str) -> str | None:
+    if "\\" not in field:
+        return field
+    if field == "\\N":
+        return None
+    return _TEXT_ESCAPED.sub(lambda found: _TEXT_CONTROLS.get(found[1], found[1]), field)
 
 
 def _unescaped(field: bytes) -> bytes | None:

@@ -25,6 +25,8 @@ from pglogical_cdc.events import (
     SnapshotMarker,
     SnapshotPoint,
     SnapshotRead,
+    SnapshotRows,
+    SnapshotRun,
     TableCatalog,
 )
 from pglogical_cdc.name_patterns import NamePatterns
@@ -58,6 +60,9 @@ __all__ = ("InitialSnapshot",)
 
 _LOCKED_PAUSE: Final = 0.1
 """Seconds until a table that somebody has locked is tried again."""
+
+_LONGEST_RUN: Final = 1024
+"""Rows whose records come at once."""
 
 _KEEPALIVE: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
 """The connection that holds the snapshot is silent until all is read, and a firewall on the way
@@ -125,6 +130,8 @@ class InitialSnapshot:
         """Whether somebody has locked the table that is next."""
         self._max_message_bytes = max_message_bytes
         self._marks = Marks(self._change)
+        self._maker: RecordMaking | None = None
+        self._run = _LONGEST_RUN
         self._made = 0
 
     async def open(self) -> None:
@@ -176,17 +183,18 @@ class InitialSnapshot:
         return await connection.open(table)
 
     def make_records(self, maker: RecordMaking, run: int) -> None:
-        """Have records be made of rows where they are read, if that is elsewhere.
+        """Have records be made of rows where they are read, if that is of use.
 
         Args:
             maker: makes them.
             run: of so many rows at once, at most.
         """
+        self._maker, self._run = maker, min(run, _LONGEST_RUN)
 
     @property
     def makes_records(self) -> bool:
         """Whether rows may come of which there are records only."""
-        return False
+        return self._maker is not None and self._maker.takes_rows
 
     # -- reading
 
@@ -258,10 +266,44 @@ class InitialSnapshot:
             self.rows += self._changes(messages)
 
     def _changes(self, messages: list[bytes]) -> list[SnapshotRead]:
-        rows = [row for row in map(self._parser.parse, messages) if row is not None]
+        rows = self._parser.rows(messages)
         size = sum(map(len, messages))
         self._progress.add(self._tables[self._tables_read], len(rows), size)
-        return self._marks.rows(self._relation, rows)
+        maker = self._maker
+        if maker is None or not maker.takes_rows:
+            return self._marks.rows(self._relation, list(rows))
+        return self._with_records(maker, rows)
+
+    def _with_records(self, maker: RecordMaking, rows: Sequence[TupleData]) -> list[SnapshotRead]:
+        """Make changes of the first and the last of some rows, and records of all others."""
+        relation, marks = self._relation, self._marks
+        made = marks.rows(relation, rows[:1])
+        end = len(rows) - 1
+        if end > 0:
+            made += marks.release()
+            for start in range(1, end, self._run):
+                run = rows[start : min(start + self._run, end)]
+                packed = maker.pack(
+                    SnapshotRows(relation, self.slot.consistent_point, self._point, run)
+                )
+                made.append(self._run_of(relation, len(run), maker.unpack(packed)))
+            made += marks.rows(relation, rows[end:])
+        return made
+
+    def _run_of(self, relation: Relation, rows: int, records: Sequence[object]) -> SnapshotRun:
+        self._made += rows
+        return SnapshotRun(
+            self.slot.consistent_point,
+            None,
+            0,
+            relation,
+            Row(relation, ()),
+            "true",
+            self._made,
+            self._point,
+            rows=rows,
+            records=records,
+        )
 
     async def wait(self, seconds: float) -> None:
         """Wait until rows are here."""

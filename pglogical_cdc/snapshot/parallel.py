@@ -19,7 +19,7 @@ from attrs import define
 from psycopg import sql
 
 from pglogical_cdc.errors import CdcError, ConfigurationError, SnapshotError
-from pglogical_cdc.events import Relation, Row, SnapshotRead, SnapshotRun
+from pglogical_cdc.events import Relation, SnapshotRead
 from pglogical_cdc.postgres import Conversation, Parameters, parameters_beside
 from pglogical_cdc.snapshot.initial import InitialSnapshot
 from pglogical_cdc.snapshot.opening import OpenedTable
@@ -28,7 +28,6 @@ from pglogical_cdc.snapshot.tid_ranges import TidRange, measure, split
 from pglogical_cdc.snapshot.worker import (
     RangeRows,
     RangeTask,
-    RecordMaking,
     RowKit,
     RowMessages,
     RowRecords,
@@ -45,9 +44,6 @@ _SMALL_BYTES: Final = 64 * 1024
 
 _BATCH: Final = 1024
 """Rows that are made changes at once."""
-
-_LONGEST_RUN: Final = 1024
-"""Rows whose records come at once."""
 
 _LOCKED_PAUSE: Final = 0.1
 """Seconds until a table that somebody has locked is tried again."""
@@ -92,8 +88,6 @@ class ParallelSnapshot(InitialSnapshot):
         super().__init__(*arguments, **named)
         self._executor = executor
         self._workers = workers
-        self._maker: RecordMaking | None = None
-        self._run = _LONGEST_RUN
         self._idle: list[TableConnection] = []
         self._opened = 0
         """How many tables were opened."""
@@ -105,10 +99,6 @@ class ParallelSnapshot(InitialSnapshot):
         """Makes the changes of the first part, once it was read."""
         self._retry_at = 0.0
         self._where: Parameters | None = None
-
-    def make_records(self, maker: RecordMaking, run: int) -> None:
-        """Have workers make records of rows; see `InitialSnapshot.make_records`."""
-        self._maker, self._run = maker, min(run, _LONGEST_RUN)
 
     @property
     def makes_records(self) -> bool:
@@ -305,6 +295,7 @@ class ParallelSnapshot(InitialSnapshot):
             for start in range(0, len(found.messages), _BATCH):
                 yield self._changes(found.messages[start : start + _BATCH])
             return
+        assert self._maker is not None
         table, relation = part.table.opened.table, part.table.relation
         self._progress.add(table, 0, found.size)
         if found.first is not None:
@@ -312,26 +303,11 @@ class ParallelSnapshot(InitialSnapshot):
             yield self._marks.rows(relation, [found.first])
         for rows, packed in found.runs:
             self._progress.add(table, rows, 0)
-            yield [*self._marks.release(), self._run_of(relation, rows, packed)]
+            records = self._maker.unpack(packed)
+            yield [*self._marks.release(), self._run_of(relation, rows, records)]
         if found.last is not None:
             self._progress.add(table, 1, 0)
             yield self._marks.rows(relation, [found.last])
-
-    def _run_of(self, relation: Relation, rows: int, packed: Any) -> SnapshotRun:
-        assert self._maker is not None
-        self._made += rows
-        return SnapshotRun(
-            self.slot.consistent_point,
-            None,
-            0,
-            relation,
-            Row(relation, ()),
-            "true",
-            self._made,
-            self._point,
-            rows=rows,
-            records=self._maker.unpack(packed),
-        )
 
     @property
     def _is_ready(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 import psycopg
@@ -17,7 +17,7 @@ from psycopg import sql
 
 from pglogical_cdc._attrs import record
 from pglogical_cdc.errors import MessageTooLargeError
-from pglogical_cdc.events import Relation, Row, SnapshotPoint, SnapshotRead
+from pglogical_cdc.events import Relation, SnapshotPoint, SnapshotRows
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres import (
     AnyConnection,
@@ -53,7 +53,10 @@ _WAIT: Final = 1.0
 class RecordMaking(Protocol):
     """Makes records of rows; it can be pickled."""
 
-    def pack(self, changes: Iterable[SnapshotRead]) -> Any:
+    takes_rows: bool
+    """Whether it makes the records of many rows with less effort than those of each."""
+
+    def pack(self, rows: SnapshotRows) -> Any:
         """Return the records of some rows, in a form that is pickled at little cost."""
         ...
 
@@ -208,41 +211,36 @@ class _Records:
 
     def __init__(self, task: RangeTask, kit: RowKit) -> None:
         self._kit = kit
-        self._parse = CopyRowParser(task.columns, binary=task.binary).parse
+        self._parser = CopyRowParser(task.columns, binary=task.binary)
         self._bytes = 0
         self._first: TupleData | None = None
         self._runs: list[tuple[int, Any]] = []
-        self._waiting: list[TupleData] = []
+        self._last: TupleData | None = None
 
     def take(self, messages: list[bytes]) -> None:
         self._bytes += sum(map(len, messages))
-        rows = [row for row in map(self._parse, messages) if row is not None]
+        rows = self._parser.rows(messages)
         if self._first is None and rows:
-            self._first = rows.pop(0)
+            self._first, rows = rows[0], rows[1:]
             # With the first row a formatter may tell of its table: whoever gets the records makes
             # that one, and this one has told it then.
             self._pack([self._first])
-        self._waiting += rows
-        while len(self._waiting) > self._kit.run:
-            self._add(self._waiting[: self._kit.run])
-            del self._waiting[: self._kit.run]
+        if rows:
+            if self._last is not None:
+                self._add([self._last])
+            self._last = rows[-1]
+            for start in range(0, len(rows) - 1, self._kit.run):
+                self._add(rows[start : min(start + self._kit.run, len(rows) - 1)])
 
     def all(self) -> RowRecords:
-        last = self._waiting.pop() if self._waiting else None
-        if self._waiting:
-            self._add(self._waiting)
-        return RowRecords(self._bytes, self._first, self._runs, last)
+        return RowRecords(self._bytes, self._first, self._runs, self._last)
 
     def _add(self, rows: Sequence[TupleData]) -> None:
         self._runs.append((len(rows), self._pack(rows)))
 
     def _pack(self, rows: Sequence[TupleData]) -> Any:
         kit = self._kit
-        lsn, relation, point = kit.lsn, kit.relation, kit.point
-        return kit.maker.pack(
-            SnapshotRead(lsn, None, 0, relation, Row(relation, row), "true", 0, point)
-            for row in rows
-        )
+        return kit.maker.pack(SnapshotRows(kit.relation, kit.lsn, kit.point, rows))
 
 
 class _Kits(threading.local):

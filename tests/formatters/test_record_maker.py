@@ -1,4 +1,4 @@
-"""Formatters in another process: they are pickled, and what they make is."""
+"""Records of many rows, and formatters in another process: pickled, and what they make is."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
-from pglogical_cdc.events import Row, SnapshotPoint, SnapshotRead
+from pglogical_cdc.events import Row, SnapshotPoint, SnapshotRead, SnapshotRows
 from pglogical_cdc.formatters import DebeziumFormatter, DmsFormatter, Formatter, UnwrappedFormatter
 from pglogical_cdc.formatters.record_maker import RecordMaker
 from pglogical_cdc.lsn import LSN
+from pglogical_cdc.protocol import CopyRowParser
 from tests.formatters.tables import column, relation
 
 if TYPE_CHECKING:
-    from pglogical_cdc.events import Relation
+    from collections.abc import Sequence
+
+    from pglogical_cdc.events import Change, Relation
+    from pglogical_cdc.formatters import Record
 
 _POINT = SnapshotPoint(7, 1_700_000_000_000_000)
 
@@ -40,6 +45,11 @@ def _reads(tables: list[Relation]) -> list[SnapshotRead]:
         for table in tables
         for i in range(1, 4)
     ]
+
+
+def _rows(tables: list[Relation]) -> list[SnapshotRows]:
+    values = CopyRowParser(2).rows([b"%d\tv\n" % i for i in range(1, 4)])
+    return [SnapshotRows(table, LSN(16), _POINT, values) for table in tables]
 
 
 class _Own(DebeziumFormatter):
@@ -85,19 +95,49 @@ def test_records_are_packed(kind: type[Any], options: dict[str, Any]) -> None:
     formatter: Formatter = kind(**options)
     reads = _reads(_tables())
     maker = RecordMaker(pickle.loads(pickle.dumps(formatter)))
-    packed = pickle.loads(pickle.dumps(maker.pack(reads)))
-    found = maker.unpack(packed)
+    packed = [pickle.loads(pickle.dumps(maker.pack(rows))) for rows in _rows(_tables())]
+    found = [made for each in packed for made in maker.unpack(each)]
     expected = [made for read in reads for made in formatter.format(read)]
     assert found == expected
     assert [*map(type, found)] == [*map(type, expected)]
 
 
 def test_records_with_much_in_common_share_it() -> None:
-    maker = RecordMaker(DebeziumFormatter(topic_prefix="x"))
-    packed = maker.pack(_reads(_tables()))
-    assert [len(each.keys) for each in packed] == [3, 3]
+    for formatter in (DebeziumFormatter(topic_prefix="x"), DmsFormatter()):
+        maker = RecordMaker(formatter)
+        packed = [each for rows in _rows(_tables()) for each in maker.pack(rows)]
+        assert [len(each.keys) for each in packed] == [3, 3]
 
 
 def test_nothing_packed() -> None:
-    maker = RecordMaker(DmsFormatter())
-    assert maker.unpack(maker.pack([])) == []
+    (table, _) = _tables()
+    for formatter in (DebeziumFormatter(topic_prefix="x"), DmsFormatter()):
+        maker = RecordMaker(formatter)
+        assert maker.unpack(maker.pack(SnapshotRows(table, LSN(16), _POINT, []))) == []
+
+
+class _Marked(DebeziumFormatter):
+    """One that has another `format`."""
+
+    def format(self, change: Change) -> Sequence[Record]:
+        return [evolve(record, topic="marked") for record in super().format(change)]
+
+
+@pytest.mark.parametrize(
+    ("formatter", "takes_rows"),
+    [
+        (DebeziumFormatter(topic_prefix="x"), True),
+        (_Own("own"), True),
+        (_Marked(topic_prefix="x"), False),
+        (UnwrappedFormatter(topic_prefix="x"), False),
+        (DmsFormatter(), False),
+    ],
+)
+def test_who_makes_records_of_many_rows_at_once(formatter: Formatter, *, takes_rows: bool) -> None:
+    assert RecordMaker(formatter).takes_rows is takes_rows
+
+
+def test_a_format_of_ones_own_is_asked() -> None:
+    maker = RecordMaker(_Marked(topic_prefix="x"))
+    for rows in _rows(_tables()):
+        assert {record.topic for record in maker.unpack(maker.pack(rows))} == {"marked"}

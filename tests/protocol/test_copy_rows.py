@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pglogical_cdc.errors import ProtocolError, TruncatedMessageError
-from pglogical_cdc.protocol import BinaryValue, CopyRowParser
+from pglogical_cdc.protocol import BinaryValue, CopyRowParser, TextRows
 
 if TYPE_CHECKING:
     from tests.servers import Database
@@ -50,6 +50,48 @@ def _binary(row: list[bytes | None]) -> bytes:
 @given(_ROWS)
 def test_text(row: list[bytes | None]) -> None:
     assert CopyRowParser(len(row)).parse(_text(row)) == tuple(row)
+
+
+_TEXTS = st.one_of(st.none(), st.text(max_size=9), st.sampled_from(["\\N", "\\", "\t\n\\t"]))
+
+
+@given(st.integers(1, 4), st.data())
+def test_text_by_column(width: int, data: st.DataObject) -> None:
+    rows = data.draw(st.lists(st.tuples(*[_TEXTS] * width), max_size=5))
+    raw = [[None if text is None else text.encode() for text in row] for row in rows]
+    messages = [*map(_text, raw)]
+    parser = CopyRowParser(width)
+    columns = parser.columns(messages)
+    assert columns is not None
+    assert [*map(list, columns)] == [[row[i] for row in rows] for i in range(width)]
+    found = parser.rows(messages)
+    assert isinstance(found, TextRows)
+    assert found.columns() == columns
+    assert (len(found), [*found]) == (len(rows), [*map(tuple, raw)])
+    assert [*found[1:-1]] == [*map(tuple, raw[1:-1])]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [b"1\n"],
+        [b"1\t2\t3\n"],
+        [b"1\t2"],
+        [b"1\t2", b"1\t2\n"],
+        [b"1\t2\t3\n", b"1\n"],
+        [b"1\t2\n3\t4\n"],
+        [b"1\t\xff\n"],
+    ],
+)
+def test_text_that_cannot_be_had_by_column(messages: list[bytes]) -> None:
+    assert CopyRowParser(2).columns(messages) is None
+
+
+def test_rows_without_columns_and_binary_rows_have_no_columns_of_text() -> None:
+    assert CopyRowParser(0).columns([b"\n"]) is None
+    parser = CopyRowParser(1, binary=True)
+    assert parser.columns([_HEADER + _binary([b"x"])]) is None
+    assert parser.rows([_HEADER, _binary([b"x"]), struct.pack(">h", -1)]) == [(b"x",)]
 
 
 @given(st.lists(_ROWS.filter(lambda row: len(row) == 2), max_size=3))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from attrs import evolve
 
 from pglogical_cdc import (
     AsyncReplicationReader,
@@ -19,6 +20,7 @@ from pglogical_cdc import (
     ConnectionLostError,
     DebeziumFormatter,
     DmsFormatter,
+    Formatter,
     MessageTooLargeError,
     Pipeline,
     Position,
@@ -425,6 +427,108 @@ def test_pipeline(database: Database, slot_name: str) -> None:
     assert sink.flushed == len(sink.written) == 2500
     assert _only(database, slot_name)
     assert made.stats.reconnects == 0  # it never streamed from the temporary slot
+
+
+def _now() -> int:
+    return 1_700_000_000_123_456_789
+
+
+def _by_pipeline(database: Database, slot: str, made: Formatter, **options: Any) -> list[Record]:
+    sink = _Sink()
+    begun = _begin(database, slot, snapshot="initial_only", until="now")
+    Pipeline(begun, formatter=made, sink=sink, **options).run()
+    stats = begun.stats.snapshot
+    assert stats is not None
+    assert begun.stats.rows["read"] == stats.rows == sink.flushed
+    return sink.written
+
+
+def _by_loop(database: Database, slot: str, made: Formatter) -> list[Record]:
+    with _begin(database, slot, snapshot="initial_only", until="now") as begun:
+        return [record for change in begun for record in made.format(change)]
+
+
+def _masked(record: Record) -> Record:
+    """Take out what another snapshot of the same rows has otherwise."""
+    value = json.loads(record.value or b"{}")
+    for name in ("ts_ms", "ts_us", "ts_ns", "lsn", "txId", "sequence"):
+        value["source"].pop(name)
+    return evolve(record, value=json.dumps(value).encode(), position=None)
+
+
+@pytest.mark.parametrize("max_batch", [1, 4, 1000])
+@pytest.mark.parametrize("faithful", [False, True])
+def test_a_pipeline_has_the_records_of_a_loop(
+    database: Database, slot_name: str, max_batch: int, *, faithful: bool
+) -> None:
+    make_type_tables(database)
+    fill_type_tables(database)
+    database.execute(
+        "CREATE TABLE none (id int PRIMARY KEY); CREATE TABLE one (id int PRIMARY KEY);"
+        "CREATE TABLE two (id int PRIMARY KEY); CREATE TABLE three (id int PRIMARY KEY, v text);"
+        "CREATE TABLE keyless (v text); INSERT INTO keyless SELECT FROM generate_series(1, 9);"
+        "INSERT INTO one VALUES (1); INSERT INTO two VALUES (1), (2);"
+        r"INSERT INTO three VALUES (1, NULL), (2, E'\\\t\n\x01\u00e9'), (3, '\N');"
+        "CREATE PUBLICATION pub FOR ALL TABLES"
+    )
+
+    def formatter() -> Formatter:
+        return DebeziumFormatter(topic_prefix="p", faithful=faithful, clock=_now, run_id="1")
+
+    found = _by_pipeline(database, slot_name, formatter(), max_batch=max_batch)
+    expected = _by_loop(database, slot_name, formatter())
+    assert [*map(_masked, found)] == [*map(_masked, expected)]
+    assert len(found) > 70
+    assert len({record.position for record in found}) == 1
+
+
+def test_what_a_pipeline_asks_for_one_by_one(database: Database, slot_name: str) -> None:
+    """Formatters, and transforms, that look at each row."""
+    _make(database, 50)
+
+    def formatters() -> list[Formatter]:
+        options: dict[str, Any] = {"topic_prefix": "p", "clock": _now, "run_id": "1"}
+        return [
+            DebeziumFormatter(schemas_enable=True, **options),
+            DebeziumFormatter(provide_transaction_metadata=True, **options),
+        ]
+
+    for one, other in zip(formatters(), formatters(), strict=True):
+        found = _by_pipeline(database, slot_name, one)
+        expected = _by_loop(database, slot_name, other)
+        assert [record.key for record in found] == [record.key for record in expected]
+        assert len(found) == 50
+    seen: list[Change] = []
+    sink = _Sink()
+    begun = _begin(database, slot_name, snapshot="initial_only", until="now")
+    formatter = DebeziumFormatter(topic_prefix="p")
+
+    def note(change: Change) -> Change:
+        seen.append(change)
+        return change
+
+    Pipeline(begun, formatter=formatter, sink=sink, transforms=[note]).run()
+    assert [change.key for change in seen] == [{"id": i} for i in range(1, 51)]
+
+
+class _Failing(_Sink):
+    def flush(self) -> None:
+        raise ConnectionError("the sink is gone")
+
+
+def test_after_a_pipeline_that_failed_no_row_is_passed_over(
+    database: Database, slot_name: str
+) -> None:
+    _make(database, 500)
+    with _begin(database, slot_name, until="now") as made:
+        formatter = DebeziumFormatter(topic_prefix="p")
+        with pytest.raises(ConnectionError):
+            Pipeline(made, formatter=formatter, sink=_Failing(), max_batch=100).run()
+        with pytest.raises(SnapshotError, match="a pipeline has failed"):
+            made.poll(1)
+    assert _only(database)
+    again = read(database, slot_name, create=True, snapshot="initial")
+    assert keys(again) == list(range(1, 501))
 
 
 # -- modes

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from pglogical_cdc.events import Delete, Insert, Relation, SnapshotRead, Update
+from pglogical_cdc.events import Delete, Insert, Relation, SnapshotRead, SnapshotRows, Update
 from pglogical_cdc.formatters.base import Record
 from pglogical_cdc.formatters.debezium.source import SourceBlock
 from pglogical_cdc.formatters.debezium.transaction import TransactionBlock
+from pglogical_cdc.formatters.packed_records import PackedRecords
+from pglogical_cdc.formatters.wire.column_writer import ColumnWriter
 from pglogical_cdc.formatters.wire.row_writer import WriteEvent
 
 __all__ = ("OPERATIONS", "EventFrame", "FramedTable", "after_rows")
@@ -21,6 +23,9 @@ FramedTable: TypeAlias = tuple[Relation, WriteEvent, str, str]
 
 One tuple: of many tables nothing is in the caches of the processor when a row of theirs comes, and
 so it counts how much is looked at."""
+
+_FIRST: Final = 1_000_000
+"""The first time that has all of its digits."""
 
 _digits: Final = int.__repr__
 """An `LSN` writes itself otherwise."""
@@ -115,11 +120,10 @@ class EventFrame:
             None if it is one whose key may have changed, or that is older than a millisecond.
         """
         kind = self._kind
-        if now < 1_000_000 or (kind is Update and change.before is not None):
+        if now < _FIRST or (kind is Update and change.before is not None):
             return None
         if source is not self._source:
             self._render(source)
-        ns = f"{now}"
         row = change.before if kind is Delete else change.after
         value, key = self._write(
             row.raw,
@@ -130,13 +134,44 @@ class EventFrame:
             self._names,
             self._transaction_id,
             self._rest,
-            f'{ns[:-6]},"ts_us":{ns[:-3]},"ts_ns":{ns}}}',
+            _time(now),
         )
         topic, headers, place = self._topic, self._headers, (self._commit_lsn, change.ordinal)
         record = Record(topic, key, value, headers, place)
         if kind is Delete and self._tombstone:
             return record, Record(topic, key, None, headers, place)
         return (record,)
+
+    def rows(
+        self, source: SourceBlock, rows: SnapshotRows, writer: ColumnWriter, now: int
+    ) -> PackedRecords | None:
+        """Return the records of rows of a snapshot.
+
+        Args:
+            source: that of the rows.
+            rows: of `relation`.
+            writer: writes them.
+            now: nanoseconds since 1970-01-01 UTC.
+
+        Returns:
+            None if one of the rows has to be looked at by itself.
+        """
+        columns = rows.columns()
+        if columns is None or now < _FIRST:
+            return None
+        if source is not self._source:
+            self._render(source)
+        lsn = _digits(rows.lsn)
+        tail = (
+            f"{self._before}{lsn}{self._middle}{self._names}{self._transaction_id}{lsn}"
+            f"{self._rest}{_time(now)}"
+        )
+        made = writer.write(columns, self._head, tail)
+        if made is None:
+            return None
+        values, keys = made
+        head = Record, self._topic, self._headers, (self._commit_lsn, 0)
+        return PackedRecords(head, keys, values)
 
     def _render(self, source: SourceBlock) -> None:
         """Render what the events of a transaction have in common."""
@@ -146,3 +181,9 @@ class EventFrame:
         self._rest = f'{source.end},"transaction":null,"op":"{OPERATIONS[self._kind]}","ts_ms":'
         self._commit_lsn = source.commit_lsn
         self._source = source
+
+
+def _time(now: int) -> str:
+    """Return the end of an event, from its first time on."""
+    ns = f"{now}"
+    return f'{ns[:-6]},"ts_us":{ns[:-3]},"ts_ns":{ns}}}'

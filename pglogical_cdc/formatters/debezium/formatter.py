@@ -20,6 +20,7 @@ from pglogical_cdc.events import (
     Row,
     RowChange,
     SnapshotRead,
+    SnapshotRows,
     Transaction,
     Truncate,
     Update,
@@ -49,6 +50,7 @@ from pglogical_cdc.formatters.debezium.stream_records import StreamRecords
 from pglogical_cdc.formatters.debezium.table import TableFormat
 from pglogical_cdc.formatters.debezium.transaction import TransactionBlock, TransactionOrder
 from pglogical_cdc.formatters.option_check import check_option, check_text
+from pglogical_cdc.formatters.packed_records import PackedRecords
 from pglogical_cdc.formatters.wire.binary import BinaryMode
 from pglogical_cdc.formatters.wire.json_text import json_text
 from pglogical_cdc.formatters.wire.numbers import DecimalFormat
@@ -323,6 +325,23 @@ class DebeziumFormatter:
         if change.transaction is not None:
             self._sources.dated = change.transaction
         return self._by_operation[change.op](change)
+
+    def format_rows(self, rows: SnapshotRows) -> PackedRecords | None:
+        """Return the records of rows of a snapshot at once, with one time in all envelopes.
+
+        Returns:
+            None if `format` has to look at each.
+        """
+        if self._metadata or self._options.schemas or not len(rows):
+            return None
+        frame, table = self._snapshot_frame, self._snapshot_table(rows.relation)
+        writer = table.column_writer
+        if writer is None or table.is_skipped:
+            return None
+        self._frame(table, self._framed_in_snapshot)
+        frame.turn_to(rows.relation)
+        source = self._sources.of(next(rows.changes()))
+        return frame.rows(source, rows, writer, self._clock())
 
     def begin(self, transaction: Transaction) -> Sequence[Record]:
         """Return the BEGIN record of transaction metadata, if it is asked for."""

@@ -11,6 +11,7 @@ from pglogical_cdc.events import RawValue, Relation
 from pglogical_cdc.formatters.debezium.column_format import ColumnFormat
 from pglogical_cdc.formatters.debezium.connect_schema import ConnectSchema
 from pglogical_cdc.formatters.wire.binary_form import binary_form_error
+from pglogical_cdc.formatters.wire.column_writer import ColumnWriter, column_writer
 from pglogical_cdc.formatters.wire.json_text import json_string
 from pglogical_cdc.formatters.wire.row_writer import (
     Frame,
@@ -104,6 +105,10 @@ class RowFormat:
             plain=self.plain_payload,
             plain_key=key.payload,
         )
+
+    def column_writer(self, key: RowFormat) -> ColumnWriter | None:
+        """Return what writes many rows and their keys, as `column_writer` of the module does."""
+        return column_writer(row_members(self.columns), row_members(key.columns), end="}")
 
     def payload(self, raw: Sequence[RawValue]) -> bytes:
         """Return the JSON object of a row, given its wire values.

@@ -20,6 +20,7 @@ from pglogical_cdc.formatters.debezium.names import (
 )
 from pglogical_cdc.formatters.debezium.options import TableOptions
 from pglogical_cdc.formatters.debezium.row_format import Deviations, RowFormat
+from pglogical_cdc.formatters.wire.column_writer import ColumnWriter
 from pglogical_cdc.formatters.wire.json_text import json_text
 from pglogical_cdc.formatters.wire.row_writer import Frame, WriteEvent
 
@@ -206,6 +207,13 @@ class TableFormat:
         if not self.key_format.columns or self.relation.base is not None:
             return None
         return self.row_format.event(self.key_format, EVENT)
+
+    @cached_property
+    def column_writer(self) -> ColumnWriter | None:
+        """Writes many rows and keys as `write_event` does; None where that is."""
+        if self.write_event is None:
+            return None
+        return self.row_format.column_writer(self.key_format)
 
     # -- values
 

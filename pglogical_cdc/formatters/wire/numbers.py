@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 
 from pglogical_cdc.formatters.wire.binary import base64_json
 from pglogical_cdc.formatters.wire.convert import Convert
 from pglogical_cdc.formatters.wire.java_text import java_double
-from pglogical_cdc.formatters.wire.usual_form import UsualForm
+from pglogical_cdc.formatters.wire.usual_form import PAIRS, UsualForm
 
 __all__ = (
     "DecimalFormat",
@@ -100,7 +101,26 @@ def decimal_form(scale: int) -> UsualForm | None:
     # As `_unscaled_json` has it.
     size = "(n if n >= 0 else ~n).bit_length() // 8 + 1"
     base64 = f'base64(n.to_bytes({size}, "big", signed=True), newline=False)'
-    return UsualForm(f"{three} else f'\"{{{base64}.decode()}}\"'", point)
+    column = functools.partial(_decimals, scale=scale)
+    return UsualForm(f"{three} else f'\"{{{base64}.decode()}}\"'", point, column)
+
+
+def _decimals(column: Sequence[str], scale: int) -> list[str] | None:
+    texts = "\n".join(column)
+    if scale:
+        point = -scale - 1
+        if {text[point] for text in column} != {"."} or texts.count(".") != len(column):
+            return None
+        texts = texts.replace(".", "")
+    numbers = texts.split("\n")
+    if len(numbers) != len(column):
+        return None
+    return [
+        f'"{PAIRS[n >> 12]}{PAIRS[n & 4095]}"'
+        if 32767 < n < 8388608
+        else _unscaled_json(n).decode()
+        for n in map(int, numbers)
+    ]
 
 
 def variable_scale_json(value: bytes) -> bytes | None:

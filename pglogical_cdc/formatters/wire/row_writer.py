@@ -26,6 +26,7 @@ __all__ = (
     "compile_row",
     "compiled",
     "event_source",
+    "key_indexes",
     "row_source",
 )
 
@@ -197,14 +198,23 @@ def compile_event(
     Returns:
         None if a value of the key is written otherwise than that of the row.
     """
-    same = [[i for i, member in enumerate(members) if _writes_alike(member, part)] for part in key]
-    if not all(same):
+    indexes = key_indexes(members, key)
+    if indexes is None:
         return None
     names = {"end": end, "other": other, "plain": plain, "plain_key": plain_key}
     names["key_names"] = _shared(tuple([part.name for part in key]))
-    source = event_source(members, [found[0] for found in same], frame)
+    source = event_source(members, indexes, frame)
     write: WriteEvent = _with_members(source, members, names)
     return write
+
+
+def key_indexes(members: Sequence[Member], key: Sequence[Member]) -> list[int] | None:
+    """Return where the columns of a key are among those of the row.
+
+    None if a value of the key is written otherwise than that of the row.
+    """
+    same = [[i for i, member in enumerate(members) if _writes_alike(member, part)] for part in key]
+    return [found[0] for found in same] if all(same) else None
 
 
 def _writes_alike(one: Member, other: Member) -> bool:

@@ -8,9 +8,10 @@ are those that Debezium 3.6.3 writes.
 
 from __future__ import annotations
 
+import functools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from decimal import ROUND_DOWN, Decimal
 from typing import Final, Literal, TypeAlias
@@ -50,6 +51,8 @@ ISO_TIMESTAMP: Final = re.compile(
 )
 """``timestamp`` or ``timestamptz``: six numbers, fraction, offset from UTC, ``BC``."""
 
+
+_ZEROS: Final = bytes.maketrans(b"0123456789", b"0000000000")
 
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 _DAYS_OF_400_YEARS: Final = 146_097
@@ -325,7 +328,19 @@ def iso_form(precision: int, *, zone: bool) -> UsualForm:
     return UsualForm(
         f"f'\"{{(t := v.decode())[:10]}}T{{t[11:{len(zeros) - 3 if zone else ''}]}}Z\"'",
         f"{test} and v[-2:] == b'00'" if zone else test,
+        functools.partial(_iso_times, zeros=zeros),
     )
+
+
+def _iso_times(column: Sequence[str], zeros: str) -> list[str] | None:
+    texts = "\n".join(column)
+    if texts.encode().translate(_ZEROS) != "\n".join([zeros] * len(column)).encode():
+        return None
+    if zeros.endswith("+00"):
+        if texts.count("+00") != len(column):
+            return None
+        texts = texts.replace("+00", "")
+    return f'"{texts}Z"'.replace(" ", "T").replace("\n", 'Z"\n"').split("\n")
 
 
 def _far_timestamptz(value: bytes, precision: int) -> bytes:

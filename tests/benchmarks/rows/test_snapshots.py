@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.contestants import DEBEZIUM, DMS, TYPED
+from benchmarks.contestants import DEBEZIUM, DMS, PIPELINE, TYPED
 from benchmarks.results import Results
 from benchmarks.rows.row import Stage
 from benchmarks.rows.snapshots import ROWS, TENTH, readers
@@ -33,8 +33,8 @@ def _slots(stage: Stage) -> list[tuple[str]]:
 @pytest.mark.slow
 def test_contestants_read_all_rows(stage: Stage) -> None:
     entries = {entry.name: entry for entry in _ROW.enter(stage)}
-    assert list(entries) == [_ENGINE, TYPED, DEBEZIUM, DMS, TENTH, _COPY]
-    for name in (TYPED, DEBEZIUM, DMS, TENTH, _COPY):
+    assert list(entries) == [_ENGINE, TYPED, PIPELINE, DEBEZIUM, DMS, TENTH, _COPY]
+    for name in (TYPED, PIPELINE, DEBEZIUM, DMS, TENTH, _COPY):
         sample = entries[name].run()
         assert sample["events"] == (_ROWS / 10 if name == TENTH else _ROWS)
         assert sample["wall"] > 0
@@ -59,7 +59,7 @@ def _results(*, times: float, growth: float) -> Results:
     results = Results()
     for name, events, wall, peak in (
         (_ENGINE, 1000, 1.0, 300.0),
-        (DEBEZIUM, 1000, 1 / times, 40.0 + growth),
+        (PIPELINE, 1000, 1 / times, 40.0 + growth),
         (TENTH, 100, 0.1, 40.0),
     ):
         sample = {"events": events, "wall": wall, "cpu": 0.5, "peak_mb": peak}
@@ -77,6 +77,5 @@ def test_bars(times: float, growth: float, met: list[bool]) -> None:
 
 def test_readers_are_shown_beside_the_engine() -> None:
     shown = readers(_results(times=4.5, growth=0)).splitlines()
-    assert (
-        shown[3] == "| Debezium JSON | 1,000 | 4,500 | 0.50 | 500.00 | 40.0 | 4.50 (4.50 to 4.50) |"
-    )
+    cells = "1,000 | 4,500 | 0.50 | 500.00 | 40.0 | 4.50 (4.50 to 4.50)"
+    assert shown[3] == f"| {PIPELINE} | {cells} |"

@@ -81,6 +81,43 @@ def test_what_is_of_the_form_is_written_as_the_converter_does(
         assert json.encode() == convert(bytes(value))
 
 
+def _column(form: UsualForm, texts: list[str]) -> list[str] | None:
+    """Return what a form makes of many values, None if one is of another form."""
+    assert form.column is not None
+    try:
+        found = form.column(texts)
+    except Exception:
+        return None
+    return None if found is None else list(found)
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_many_usual_values_are_of_the_form(name: str) -> None:
+    form, convert, values = USUAL[name]
+    assert form is not None
+    texts = [value.decode() for value in values if value not in (b"0", b"1") or name != "boolean"]
+    assert _column(form, texts) == [(convert(text.encode()) or b"").decode() for text in texts]
+    assert _column(form, texts[:1]) == [(convert(texts[0].encode()) or b"").decode()]
+
+
+@pytest.mark.parametrize("name", USUAL)
+@given(st.data())
+def test_many_values_are_written_as_the_converter_does(name: str, data: st.DataObject) -> None:
+    form, convert, values = USUAL[name]
+    assert form is not None
+    texts = []
+    for _ in range(data.draw(st.integers(1, 3))):
+        text = [*data.draw(st.sampled_from(values)).decode()]
+        for _ in range(data.draw(st.integers(0, 2))):
+            at = data.draw(st.integers(0, len(text)))
+            put = data.draw(st.sampled_from(["", "0", "9", ".", "-", " ", "+", "N", "é", "\n"]))
+            text[at : at + data.draw(st.integers(0, 1))] = put
+        texts.append("".join(text))
+    found = _column(form, texts)
+    if found is not None:
+        assert [json.encode() for json in found] == [convert(text.encode()) for text in texts]
+
+
 @pytest.mark.parametrize(
     ("form", "value"),
     [
@@ -101,6 +138,8 @@ def test_what_is_of_the_form_is_written_as_the_converter_does(
 )
 def test_what_is_of_another_form(form: UsualForm, value: bytes) -> None:
     assert _json(form, value) is None
+    if value != b"\xff":
+        assert _column(form, [value.decode()]) is None
 
 
 def test_a_negative_scale_has_no_usual_form() -> None:
