@@ -48,6 +48,7 @@ from pglogical_cdc.postgres.watermarks import (
     low_watermark,
     running_transactions,
     unfinished,
+    who_runs,
 )
 
 __all__ = (
@@ -107,6 +108,7 @@ __all__ = (
     "timeline_ends",
     "written_timeline",
     "unfinished",
+    "who_runs",
     "unsent_values",
     "usable_publications",
     "usable_slot",

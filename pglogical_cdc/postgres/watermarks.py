@@ -6,6 +6,7 @@ Management Functions").
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from psycopg import sql
@@ -21,6 +22,7 @@ __all__ = (
     "low_watermark",
     "running_transactions",
     "unfinished",
+    "who_runs",
 )
 
 WATERMARK_PREFIX: Final = "pglogical_cdc"
@@ -98,3 +100,21 @@ def unfinished() -> Conversation[frozenset[int]]:
         " WHERE a.pid = l.pid AND a.state LIKE 'idle in transaction%')"
     )
     return frozenset(int(xid) for (xid,) in rows)
+
+
+def who_runs(xids: Iterable[int]) -> Conversation[str]:
+    """Return, for a message, by whom transactions are run: processes, or names of prepared ones."""
+    rows = yield sql.SQL(
+        "SELECT l.transactionid::pg_catalog.text, l.pid::pg_catalog.text, p.gid"
+        " FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_prepared_xacts p"
+        " ON p.transaction OPERATOR(pg_catalog.=) l.transactionid"
+        " WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid'"
+        " AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' AND l.granted"
+    )
+    found = {int(str(xid)): (pid, gid) for xid, pid, gid in rows}
+    said = []
+    for xid in sorted(set(xids)):
+        pid, gid = found.get(xid, (None, None))
+        who = f" of process {pid}" if gid is None else f", prepared as {gid!r}"
+        said.append(f"{xid}{who if xid in found else ''}")
+    return "; ".join(said)

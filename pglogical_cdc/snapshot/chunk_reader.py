@@ -29,6 +29,7 @@ from pglogical_cdc.postgres import (
     running_transactions,
     set_client_encoding,
     unfinished,
+    who_runs,
 )
 from pglogical_cdc.protocol import CopyRowParser, TupleData
 from pglogical_cdc.snapshot.chunk import Chunk, equal_keys, read_rows
@@ -165,9 +166,10 @@ class ChunkReader:
             await self._say(_end())
             if snapshot.try_later():
                 _log.warning(
-                    "%r waits for the end of transactions that were running when it began, or "
-                    "whose commit waits for a standby",
+                    "%r waits for transactions that have written to end, or, if they have "
+                    "committed, for the standby that they wait for: %s",
                     snapshot,
+                    await self._ask(lambda: who_runs(snapshot.awaited)),
                 )
             return None
         taken = await self._say(_now(running.xmax))

@@ -91,6 +91,8 @@ class IncrementalSnapshot:
         """Whether the last chunk was the last one, but for what has to be read again."""
         self.retry_at = 0.0
         """When the next attempt is due, by the monotonic clock."""
+        self.awaited: frozenset[int] = frozenset()
+        """Transactions that the snapshot of the last attempt did not see."""
         self._wake = wake
         self._resumes: IncrementalState = "waiting"
         self._pause = _FIRST_PAUSE
@@ -205,7 +207,8 @@ class IncrementalSnapshot:
         assert self._suspects is not None
         self._suspects = frozenset(xid for xid in self._suspects if not running.sees(xid))
         self._delivered = {xid for xid in self._delivered if not running.is_before(xid)}
-        return not self._suspects and all(map(running.sees, self._delivered))
+        self.awaited = self._suspects.union(xid for xid in self._delivered if not running.sees(xid))
+        return not self.awaited
 
     def see(self, change: RowChange, window: Window | None) -> None:
         """Take notice of a change of the table.

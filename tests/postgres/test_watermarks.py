@@ -13,6 +13,7 @@ from pglogical_cdc.postgres import (
     low_watermark,
     running_transactions,
     unfinished,
+    who_runs,
 )
 
 if TYPE_CHECKING:
@@ -74,3 +75,21 @@ def test_transactions_that_may_have_been_committed(database: Database) -> None:
         prepared.execute("ROLLBACK PREPARED 'watermarks'")
         idle.execute("ROLLBACK")
         assert converse(asking, running_transactions()).sees(int(one))
+
+
+@pytest.mark.pg
+@pytest.mark.newest
+def test_who_runs_a_transaction(database: Database) -> None:
+    database.execute("CREATE TABLE w (id int)")
+    with database.connect() as one, database.connect() as other:
+        xids = []
+        for connection in (one, other):
+            connection.execute("BEGIN; INSERT INTO w VALUES (1)")
+            ((xid,),) = connection.execute("SELECT pg_current_xact_id()::text").fetchall()
+            xids.append(int(xid))
+        one.execute("PREPARE TRANSACTION 'two phases'")
+        said = converse(one, who_runs([*reversed(xids), 3]))
+        assert said == (
+            f"3; {xids[0]}, prepared as 'two phases'; {xids[1]} of process {other.info.backend_pid}"
+        )
+        one.execute("ROLLBACK PREPARED 'two phases'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,28 @@ def test_rows_come_in_the_order_of_the_key_with_positions_of_their_own(
     positions = [change.position for change in changes]
     assert sorted(set(positions)) == positions
     assert [position.ordinal for position in positions] == [1, 2, 3, 1, 2, 3, 1, 2, 3, 1]
+
+
+@pytest.mark.pg
+def test_the_log_says_who_holds_it_up(
+    database: Database, slot_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    _make(database, slot_name, 3)
+    with database.connect() as other, reader(database, slot_name) as made:
+        other.execute("BEGIN; INSERT INTO t VALUES (4, 'prepared')")
+        other.execute("PREPARE TRANSACTION 'held up'")
+        other.execute("BEGIN; INSERT INTO t VALUES (5, 'open')")
+        snapshot = made.snapshot_table("public.t")
+
+        def is_said() -> bool:
+            return made.poll(0.1) is None and "waits for transactions" in caplog.text
+
+        wait_until(is_said)
+        assert re.search(r"\d+, prepared as 'held up'", caplog.text)
+        other.execute("ROLLBACK")
+        database.execute("COMMIT PREPARED 'held up'")
+        wait_until(lambda: made.poll(0.1) is None and snapshot.is_over)
+        assert snapshot.rows == 4
 
 
 @pytest.mark.pg
