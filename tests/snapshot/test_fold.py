@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.servers import Database
-from tests.snapshot.scenarios import SCENARIOS, Scenario, copy_equals_the_source
+from tests.snapshot.page import run_seeds
+from tests.snapshot.scenarios import SCENARIOS, copy_equals_the_source
+
+_SEEDS: Final = 3
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ProcessPoolExecutor]:
+    """Processes with a server each: most of a scenario is waiting."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(_SEEDS, mp_context=context) as made:
+        yield made
 
 
 @pytest.mark.pg
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))
-def test_scenario(
-    database: Database, slot_name: str, scenario: Scenario, seed: int, tmp_path: Path
-) -> None:
-    scenario(database, slot_name, seed, tmp_path)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_scenario(server_choice: str, scenario: str, pool: ProcessPoolExecutor) -> None:
+    each = [[seed] for seed in range(_SEEDS)]
+    found = pool.map(run_seeds, repeat(scenario), repeat(server_choice), each)
+    outcomes = [outcome for some in found for outcome in some]
+    failed = [outcome.seed for outcome in outcomes if outcome.told is None]
+    assert failed == [], "what has failed is told above"
+    assert len(outcomes) == _SEEDS
 
 
 @pytest.mark.pg
