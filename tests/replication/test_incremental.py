@@ -381,22 +381,6 @@ def test_store_that_does_not_keep_it(database: Database, slot_name: str) -> None
     assert database.execute(slots, [slot_name]) == [(0,)]
 
 
-def test_table_that_is_gone_when_it_is_resumed(
-    database: Database, slot_name: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    _tables(database)
-    offsets = MemoryOffsets()
-    with _begin(database, slot_name, offsets=offsets, until="now") as made:
-        for count, _ in enumerate(made, 1):
-            if count == 15:
-                break
-    database.execute("DROP TABLE b")
-    with _begin(database, slot_name, offsets=offsets, until="now") as made:
-        assert {change.table for change in made} == {"a"}
-    assert offsets.last.snapshot == ""
-    assert "public.b is not published any more" in caplog.text
-
-
 @pytest.mark.parametrize("mode", ["always", "when_needed"])
 def test_other_modes(database: Database, slot_name: str, mode: str) -> None:
     _tables(database)
