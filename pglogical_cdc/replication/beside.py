@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 import psycopg
 
-from pglogical_cdc.events import TableCatalog
+from pglogical_cdc.events import Change, TableCatalog
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.postgres import (
     AnyConnection,
@@ -24,6 +24,8 @@ from pglogical_cdc.postgres import (
     exchange,
     one_table,
     published_tables,
+    reselected,
+    unsent_values,
 )
 
 __all__ = ("Beside",)
@@ -143,6 +145,21 @@ class Beside:
             return known
         self._catalog[oid] = found
         return found
+
+    async def reselect(self, change: Change, encoding: str) -> Change:
+        """Return a change with the values that were not sent, as far as they can be read.
+
+        Args:
+            change: any change.
+            encoding: of the values, in PostgreSQL's name.
+
+        Raises:
+            CdcError: the server cannot be reached.
+        """
+        unsent = unsent_values(change)
+        if unsent is None:
+            return change
+        return await self.ask(lambda: reselected(unsent, encoding))
 
     def forget(self, oids: Iterable[int]) -> None:
         """Drop what is known of some tables."""

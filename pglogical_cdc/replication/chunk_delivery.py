@@ -123,20 +123,21 @@ class ChunkDelivery:
 
     async def _next_rows(self) -> Sequence[TupleData]:
         chunk, snapshot = self.chunk, self.chunk.snapshot
+        read, again, ended = chunk.read_again, chunk.window.again, chunk.ended
         rows: Sequence[TupleData] = ()
         if self._last_row is not None:
             rows, self._last_row = [self._last_row], None
         elif not (snapshot.is_over and chunk.is_in_one_piece):
             rows = await self._reader.next_rows(chunk)
-            if not chunk.is_in_one_piece and len(rows) > 1:
-                # By itself: when it is given all are, and the snapshot may be complete.
-                self._last_row, rows = rows[-1], rows[:-1]
-        if not rows or (not chunk.is_in_one_piece and self._last_row is None):
-            if not snapshot.is_over or not chunk.is_in_one_piece:
-                self._take_back = snapshot.advance(
-                    chunk.read_again, chunk.window.again, chunk.last, ended=chunk.ended
-                )
-            self.is_handed_on = True
+            if rows and chunk.is_in_one_piece:
+                return rows
+            if len(rows) > 1 and snapshot.ends_with(read, again, ended=ended):
+                # By itself: once it is given the snapshot is complete, and somebody may stop.
+                self._last_row = rows[-1]
+                return rows[:-1]
+        if not (snapshot.is_over and chunk.is_in_one_piece):
+            self._take_back = snapshot.advance(read, again, chunk.last, ended=ended)
+        self.is_handed_on = True
         return rows
 
     def _made(self, rows: Sequence[TupleData]) -> list[Change]:

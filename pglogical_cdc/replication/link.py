@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import psycopg
 from attrs import evolve
@@ -13,6 +13,7 @@ from pglogical_cdc.errors import (
     CdcError,
     ConfigurationError,
     ConnectionLostError,
+    OffsetStoreError,
     SilentServerError,
     SlotInUseError,
     TableAlteredError,
@@ -31,17 +32,14 @@ from pglogical_cdc.postgres import (
     written_timeline,
 )
 from pglogical_cdc.replication.beside import Beside
-from pglogical_cdc.replication.handoff import Handoff
 from pglogical_cdc.replication.opening import Opened, Walsender, open_connection
 from pglogical_cdc.replication.retries import Retries
 from pglogical_cdc.replication.session import Session
 from pglogical_cdc.replication.settings import ReaderEvent, ReaderState, Settings
 from pglogical_cdc.replication.silence import Silence
+from pglogical_cdc.replication.snapshots import Snapshots
 from pglogical_cdc.replication.stored import BEGUN, StoredPosition
 from pglogical_cdc.replication.stream import Stream
-
-if TYPE_CHECKING:
-    from pglogical_cdc.snapshot import InitialSnapshot, RecordMaking, RemainingTable, SelectedTable
 
 __all__ = ("Link",)
 
@@ -79,16 +77,11 @@ class Link:
         """Asks the server of the stream; not before `open`."""
         self.walsender: Walsender | None = None
         """The process at the other end of the last stream."""
-        self.handoff: Handoff | None = None
-        """From the snapshot before the stream; None once the slot is there for good."""
-        self.taken: InitialSnapshot | None = None
-        """The snapshot, which stays for its figures."""
+        self.snapshots = Snapshots(settings, flavour)
         self.retry_at = 0.0
         """When the next attempt is due, by the monotonic clock."""
         self.connects = 0
         """How many streams there were, but for those that were ended on purpose."""
-        self.remaining: list[tuple[RemainingTable, SelectedTable]] | None = None
-        """The tables of a resumable snapshot that are to be read; None if there is none."""
         self._watermarks = False
         """Whether streams have to bring messages, for incremental snapshots."""
         self._conninfo = Conninfo(conninfo)
@@ -103,7 +96,6 @@ class Link:
         self._mark: tuple[object, ...] = ()
         self._altered = 0
         """How often a table was altered while a snapshot was being taken."""
-        self._records: tuple[RecordMaking, int] | None = None
         self._evicted = False
         self._promotion_at = 0.0
         self._state: ReaderState | None = None
@@ -134,6 +126,7 @@ class Link:
             self.beside.close()
             raise
         self._retries.progressed()
+        self.position.remaining = self.snapshots.load()
 
     async def _try_to_open(self, known: Offset | None) -> bool:
         try:
@@ -154,67 +147,7 @@ class Link:
             return False
         return True
 
-    # -- the snapshot with it
-
-    async def _find_remaining(self, opened: Opened, known: Offset | None) -> None:
-        """Find out which tables of a resumable snapshot are to be read."""
-        settings = self._settings
-        text = BEGUN if opened.loads else "" if known is None else known.snapshot
-        if not text:
-            return
-        from pglogical_cdc.snapshot import (
-            RemainingTable,
-            choose_tables,
-            parse_remaining,
-            select_tables,
-        )
-
-        known_tables = parse_remaining(text, binary=settings.binary)
-        version = opened.server.version
-        published = await self.beside.ask(lambda: select_tables(settings.publications, version))
-        if known_tables is None:
-            published = await self.beside.ask(
-                lambda: choose_tables(
-                    published, settings.snapshot_include, settings.snapshot_exclude
-                )
-            )
-            self.remaining = [
-                (RemainingTable((table.schema, table.name), None, None, (), 0), table)
-                for table in published
-            ]
-            return
-        selected = {(table.schema, table.name): table for table in published}
-        self.remaining = []
-        for table in known_tables:
-            if table.name in selected:
-                self.remaining.append((table, selected[table.name]))
-            else:
-                _log.warning(
-                    "table %s is not published any more, and left out of the rest of the snapshot",
-                    ".".join(table.name),
-                )
-
     # -- the snapshot before it
-
-    async def _take_snapshot(self, opened: Opened) -> None:
-        handoff = await Handoff.begin(
-            opened,
-            given=self._given,
-            settings=self._settings,
-            flavour=self._flavour,
-            beside=self.beside,
-        )
-        if self._records is not None:
-            handoff.snapshot.make_records(*self._records)
-        self.session, self._opened = handoff.session, opened
-        self.handoff, self.taken = handoff, handoff.snapshot
-        self.tell("snapshot")
-
-    def make_records(self, maker: RecordMaking, run: int) -> None:
-        """Have records be made where rows are read; see `InitialSnapshot.make_records`."""
-        self._records = maker, run
-        if self.handoff is not None:
-            self.handoff.snapshot.make_records(maker, run)
 
     async def end_snapshot(self) -> None:
         """Go on from the snapshot, all rows of which were handed out, to the stream.
@@ -225,40 +158,19 @@ class Link:
         Raises:
             CdcError: the slot cannot be made, or the stream not be started.
         """
-        handoff = self.handoff
+        handoff = self.snapshots.handoff
         assert handoff is not None
         session = handoff.session
         if session.is_snapshot_acknowledged and not self._settings.temporary:
-            await self.make_permanent()
+            await self.snapshots.make_permanent(self._patience)
+            self._disconnect()
+            handoff.close()
             await self.connect()
             return
         stream = await handoff.stream(self._patience)
         if self._settings.temporary:
-            self._hand_off(session)
+            self.snapshots.hand_off()
         self._streaming(session, stream, handoff.opened)
-
-    async def make_permanent(self) -> None:
-        """Give the slot of the snapshot its name, and let go of the temporary one.
-
-        Raises:
-            CdcError: it cannot be made.
-        """
-        handoff = self.handoff
-        assert handoff is not None
-        await handoff.make_permanent(self._given, self.beside, self._patience)
-        self._hand_off(handoff.session)
-        self.drop_snapshot(handoff)
-
-    def _hand_off(self, session: Session) -> None:
-        self.handoff = None
-        session.stored = None if self._settings.offsets is None else LSN(0)
-
-    def drop_snapshot(self, handoff: Handoff) -> None:
-        """Disconnect from a snapshot and its slot, which is gone then."""
-        if self.stream is not None:
-            self.stream.drop()
-            self.stream = None
-        handoff.close()
 
     # -- the next ones
 
@@ -270,17 +182,17 @@ class Link:
         """
         session = self.session
         assert session is not None
-        if self.handoff is not None:
+        handoff = self.snapshots.handoff
+        if handoff is not None:
             pause = None
-            if self.handoff.snapshot.is_complete and self.stream is None and error.retryable:
+            if handoff.snapshot.is_complete and self.stream is None and error.retryable:
                 # The slot is still there, on a connection of its own.
                 pause = self._retries.delay(error)
             if pause is None:
                 if isinstance(error, ConnectionLostError) and self.stream is not None:
-                    raise self.handoff.lost(error) from None
+                    raise handoff.lost(error) from None
                 raise error
-            self.retry_at = time.monotonic() + pause
-            self.tell("retrying", error, attempt=self._retries.failures, delay=pause)
+            self.drop(error, attempt=self._retries.failures, delay=pause)
             return
         self.note_progress(session)
         self._silences += isinstance(error, SilentServerError)
@@ -303,11 +215,35 @@ class Link:
         )
         self.drop(error, attempt=attempt, delay=delay)
 
+    @property
+    def is_half_read(self) -> bool:
+        """Whether a signal came while something was read, which may be lost."""
+        stream, handoff = self.stream, self.snapshots.handoff
+        return (stream is not None and stream.is_half_read) or (
+            handoff is not None and handoff.snapshot.is_half_read
+        )
+
+    def interrupted(self) -> None:
+        """A signal came while something was half done: have it all come again.
+
+        Raises:
+            CdcError: it cannot come again to this reader.
+        """
+        if self.snapshots.handoff is not None:
+            raise self.snapshots.handoff.interrupted()
+        if self.stream is None:
+            return
+        what = "reading was interrupted in the middle of a message"
+        if self._settings.reconnect is None:
+            raise ConnectionLostError(
+                f"{what}; open a new reader, which goes on after the last acknowledged transaction",
+                slot=self._settings.slot,
+            )
+        self.drop(ConnectionLostError(what, slot=self._settings.slot))
+
     def drop(self, error: CdcError, *, attempt: int = 0, delay: float = 0.0) -> None:
         """Let go of the stream; the next one is due after `delay` seconds."""
-        if self.stream is not None:
-            self.stream.drop()
-            self.stream = None
+        self._disconnect()
         self.retry_at = time.monotonic() + delay
         self.tell("retrying", error, attempt=attempt, delay=delay)
 
@@ -315,10 +251,14 @@ class Link:
         """Let go of the stream, so that the next one brings messages as well."""
         self._watermarks = True
         if self.stream is not None:
-            self.stream.drop()
-            self.stream = None
+            self._disconnect()
             self.connects -= 1
         self.retry_at = 0.0
+
+    def _disconnect(self) -> None:
+        if self.stream is not None:
+            self.stream.drop()
+            self.stream = None
 
     async def connect(self) -> None:
         """Make the next stream, which goes on after what was delivered.
@@ -341,6 +281,43 @@ class Link:
             )
         )
 
+    # -- the last one
+
+    async def close(self, error: CdcError | None, *, is_half_done: bool, has_changes: bool) -> None:
+        """Store and send the last acknowledged position, and disconnect.
+
+        Args:
+            error: what reading has ended with; None if it could go on.
+            is_half_done: whether a signal or a cancellation may have come in the middle of
+                something.
+            has_changes: whether changes were read that are not in hand.
+
+        Raises:
+            OffsetStoreError: the position cannot be stored.
+        """
+        stream, self.stream = self.stream, None
+        is_whole = error is None and not is_half_done
+        try:
+            # Once there was a stream, what is not in hand has come with that.
+            is_given = is_whole and (self.connects > 0 or not has_changes)
+            await self.snapshots.close(self._patience, is_given=is_given)
+            if stream is not None and is_whole and not (stream.is_half_read or has_changes):
+                await stream.take_commit()
+            failed: OffsetStoreError | None = None
+            if not isinstance(error, OffsetStoreError):
+                try:
+                    await self.store()
+                except OffsetStoreError as store_error:
+                    failed = store_error
+            if stream is not None:
+                await stream.say_goodbye()
+            if failed is not None:
+                raise failed
+        finally:
+            if stream is not None:
+                stream.drop()
+            self.beside.close()
+
     # -- any of them
 
     @property
@@ -361,30 +338,29 @@ class Link:
 
     async def _connect(self, known: Offset | None, *, begins: bool = False) -> None:
         settings = self._settings
-        # Of a snapshot that had begun, and no more than that, there is no position.
-        loads = begins and known is not None and known.snapshot == BEGUN
         opened = await open_connection(
             self._given,
             settings,
             self._flavour,
             self.beside,
-            None if loads else known,
+            known,
             self.position,
             previous=self.walsender,
             patience=self._patience,
             begins=begins,
-            loads=loads,
         )
-        if opened.loads:
-            known = None
+        if opened.remaining == BEGUN:
             self.tell("snapshot")
         try:
             if opened.exported is not None:
-                await self._take_snapshot(opened)
+                handoff = await self.snapshots.take(opened, self._given, self.beside)
+                self.session, self._opened = handoff.session, opened
+                self.tell("snapshot")
                 return
             assert opened.slot is not None
-            if begins:
-                await self._find_remaining(opened, known)
+            if opened.remaining:
+                version = opened.server.version
+                await self.snapshots.find_remaining(opened.remaining, version, self.beside)
             session = self._resume(opened, opened.slot, known)
             self._opened = opened
             await self.position.save(session, opened.server)
@@ -447,8 +423,9 @@ class Link:
         Raises:
             OffsetStoreError: it cannot be stored.
         """
-        if self.session is not None and self._opened is not None and self.handoff is None:
-            await self.position.save(self.session, self._opened.server)
+        session, opened = self.session, self._opened
+        if session is not None and opened is not None and self.snapshots.handoff is None:
+            await self.position.save(session, opened.server)
 
     def note_progress(self, session: Session) -> None:
         """Something was received or lost: see whether anything was delivered before that."""

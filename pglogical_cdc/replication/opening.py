@@ -44,7 +44,7 @@ from pglogical_cdc.postgres import (
 from pglogical_cdc.replication import continuity
 from pglogical_cdc.replication.beside import Beside
 from pglogical_cdc.replication.settings import OffsetMismatchPolicy, Settings
-from pglogical_cdc.replication.stored import StoredPosition
+from pglogical_cdc.replication.stored import BEGUN, StoredPosition
 
 __all__ = ("Opened", "Walsender", "open_connection")
 
@@ -76,8 +76,9 @@ class Opened:
     exported: ExportedSlot | None = None
     """Where a snapshot comes first: the slot that goes with it. Its connection must be given no
     command until the snapshot has been taken over."""
-    loads: bool = False
-    """Whether the rows that are there have to come with the stream."""
+    remaining: str = ""
+    """Of a resumable snapshot that begins or goes on with the stream, what is stored of it, see
+    `Offset.snapshot`; empty if there is none."""
 
     @property
     def walsender(self) -> Walsender:
@@ -101,7 +102,6 @@ async def open_connection(
     previous: Walsender | None,
     patience: float,
     begins: bool = False,
-    loads: bool = False,
 ) -> Opened:
     """Connect, check, and create what is missing if nothing was read yet.
 
@@ -115,8 +115,7 @@ async def open_connection(
         previous: the walsender that served us before. If it still holds the slot, because it has
             not noticed that we are gone, it is ended.
         patience: seconds for each answer.
-        begins: whether a snapshot may come first.
-        loads: whether a resumable snapshot was begun before, and no more than that.
+        begins: whether it is the first connection: a snapshot may come first then, or go on.
 
     Raises:
         CdcError: the server cannot be reached, or reading cannot go on there.
@@ -127,7 +126,11 @@ async def open_connection(
         beside.attach(connection, patience)
         server = await exchange(connection, identify(), flavour, patience)
         settings.check_server(server)
-        anew = False
+        remaining = known.snapshot if begins and known is not None else ""
+        takes_snapshot = False
+        if remaining == BEGUN:
+            # Of a snapshot that had begun, and no more than that, there is no position.
+            known, takes_snapshot = None, True
         fell_back = False
         if known is not None:
             # First of all: another cluster would just have no such publication, and no such slot.
@@ -145,7 +148,7 @@ async def open_connection(
                 if not (begins and settings.resnapshots):
                     raise
                 _log.warning("%s. Taking a new snapshot", error)
-                known, anew = None, True
+                known, takes_snapshot = None, True
         create = settings.create and known is None
         await beside.ask(
             lambda: usable_publications(
@@ -163,13 +166,15 @@ async def open_connection(
                 continuity.on_slot(known, there)
             except SlotGapError as error:
                 _log.warning("%s. Taking a new snapshot", error)
-                known, anew = None, True
-        resumes = known is not None and known.snapshot != ""
-        wanted = settings.wants_snapshot(there, known=known is not None, resumes=resumes)
-        if begins and (anew or loads or wanted):
+                known, takes_snapshot = None, True
+        if begins and not takes_snapshot:
+            takes_snapshot = settings.wants_snapshot(
+                there, known=known is not None, resumes=known is not None and known.snapshot != ""
+            )
+        if takes_snapshot:
             if not settings.snapshot_resumable:
                 return await _export(connection, server, there, settings, flavour, beside, patience)
-            loads, known, create = True, None, True
+            remaining, known, create = BEGUN, None, True
             await position.begin_snapshot(server)
             if there is not None and there.invalidated:
                 await exchange(connection, _drop(name), flavour, patience)
@@ -196,7 +201,7 @@ async def open_connection(
         if server.client_encoding != "UTF8":  # which the session has anyway
             encoding = set_client_encoding(server.client_encoding)
             await exchange(connection, encoding, flavour, patience)
-        opened = Opened(connection, server, slot, known, loads=loads)
+        opened = Opened(connection, server, slot, known, remaining=remaining)
         if previous is not None and slot.active_pid == previous.pid and opened.is_where(previous):
             with contextlib.suppress(CdcError):  # it will be told when the slot is asked for
                 await beside.ask(lambda: _terminate(previous.pid))

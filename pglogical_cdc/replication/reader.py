@@ -226,7 +226,10 @@ class _Reader:
             ConfigurationError: an argument is wrong, or the reader is closed. That the table cannot
                 be read turns out later, see `IncrementalSnapshot.error`.
         """
-        return self._source.snapshot(table, where=where, chunk_rows=chunk_rows)
+        source = self._source
+        if source.closed:
+            raise ConfigurationError("the reader is closed; make a new one")
+        return source.snapshots.begin(table, where=where, chunk_rows=chunk_rows)
 
     def make_records(self, maker: RecordMaking, run: int) -> None:
         """Have the workers of a snapshot make records of rows; a `Pipeline` does it.
@@ -235,7 +238,7 @@ class _Reader:
             maker: makes them.
             run: of so many rows at once, at most. A `SnapshotRun` brings them.
         """
-        self._source.link.make_records(maker, run)
+        self._source.snapshots.make_records(maker, run)
 
     def end_records(self) -> None:
         """Give no rows without values any more, as `make_records` has asked for."""

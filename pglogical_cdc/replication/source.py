@@ -6,22 +6,17 @@ them, the asynchronous one awaits them.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import psycopg
 
-from pglogical_cdc.errors import (
-    CdcError,
-    ConfigurationError,
-    ConnectionLostError,
-    OffsetStoreError,
-)
-from pglogical_cdc.events import Change, SnapshotRun
-from pglogical_cdc.postgres import Flavour, Stopped, reselected, unsent_values
+from pglogical_cdc.errors import CdcError, ConfigurationError
+from pglogical_cdc.events import Change
+from pglogical_cdc.postgres import Flavour, Stopped
+from pglogical_cdc.replication.delivered import Delivered
 from pglogical_cdc.replication.ending import Ending
 from pglogical_cdc.replication.hand import Hand
 from pglogical_cdc.replication.handoff import Handoff
@@ -33,19 +28,8 @@ from pglogical_cdc.replication.stream import Stream
 
 if TYPE_CHECKING:
     from pglogical_cdc.replication.incremental import Incremental
-    from pglogical_cdc.snapshot import (
-        IncrementalSnapshot,
-        RemainingTable,
-        SelectedTable,
-        SnapshotStats,
-    )
 
 __all__ = ("Source",)
-
-_log = logging.getLogger(__name__)
-
-_LONGEST_WAIT: Final = 1.0
-"""Seconds."""
 
 _LAST_MOMENT: Final = 0.5
 """Seconds for somebody who reads to notice that the reader is being closed."""
@@ -73,18 +57,13 @@ class Source:
         self.settings = settings
         self.owner = Ownership()
         acknowledge = self.acknowledge if settings.ack == "auto" else None
-        self.hand = Hand(acknowledge, self._deliver, self.owner)
         self.link = Link(conninfo, settings, flavour)
+        self.snapshots = self.link.snapshots
+        self.delivered = Delivered(self.link)
+        self.hand = Hand(acknowledge, self.delivered.note, self.owner)
         self.closed = False
         self.ended = False
         """Whether the end that was asked for has come: `until`, `idle_timeout` or `stop`."""
-        self.delivered: Counter[str] = Counter()
-        """Changes delivered, by operation."""
-        self.lag: int | None = None
-        """Microseconds from the last change's commit to the server's sending it."""
-        self.latency: int | None = None
-        """Microseconds from the last change's commit to its arrival here."""
-        self._received_at = 0
         self._heard = False
         """Whether something was received since the last look at what depends on that."""
         self._flavour = flavour
@@ -92,7 +71,6 @@ class Source:
         self._failure: CdcError | None = None
         """What `buffered` met, for `next_change` to deal with."""
         self._changes: deque[Change] = deque()
-        self._incremental: Incremental | None = None
         self._interrupted = False
         """Whether a signal or a cancellation may have come while something was half done."""
         self._committed = False
@@ -114,33 +92,6 @@ class Source:
         """How often a lost connection was made anew."""
         return max(0, self.link.connects - 1)
 
-    def snapshot(self, table: str, *, where: str | None, chunk_rows: int) -> IncrementalSnapshot:
-        """Have the rows of a table come with the stream; see `ReplicationReader.snapshot_table`."""
-        # Most readers do without, and need less memory.
-        from pglogical_cdc.replication.incremental import Incremental
-
-        if self.closed:
-            raise ConfigurationError("the reader is closed; make a new one")
-        if self._incremental is None:
-            self._incremental = Incremental(self.settings, self._flavour)
-        return self._incremental.begin(table, where=where, chunk_rows=chunk_rows)
-
-    @property
-    def snapshot_stats(self) -> SnapshotStats | None:
-        """How far a snapshot has got; None if there was none."""
-        if self.link.taken is not None:
-            return self.link.taken.stats
-        return None if self._incremental is None else self._incremental.stats
-
-    def _load(self, remaining: Sequence[tuple[RemainingTable, SelectedTable]]) -> None:
-        """Have the rows of a resumable snapshot come with the stream."""
-        from pglogical_cdc.replication.incremental import Incremental
-
-        if self._incremental is None:
-            self._incremental = Incremental(self.settings, self._flavour)
-        self._incremental.load(remaining)
-        self.link.position.remaining = self._incremental.remaining_at
-
     @property
     def is_open(self) -> bool:
         """Whether it has been opened, and not closed."""
@@ -158,8 +109,6 @@ class Source:
             return
         try:
             await self.link.open()
-            if self.link.remaining is not None:
-                self._load(self.link.remaining)
         except Stopped:
             self.ended = True
         except CdcError as error:
@@ -175,18 +124,15 @@ class Source:
         if self.owner.is_mine:
             self.hand.settle()
         self.hand.limit = 0
-        if self._incremental is not None:
-            self._incremental.cancel()
-        stream, self.link.stream = self.link.stream, None
+        if self.snapshots.incremental is not None:
+            self.snapshots.incremental.cancel()
         try:
-            if self.session is not None and not self.owner.is_inherited:
-                try:
-                    await self._end_snapshot(self.session)
-                    await self._say_goodbye(stream)
-                finally:
-                    if stream is not None:
-                        stream.drop()
-                    self.link.beside.close()
+            if self.owner.is_inherited:
+                self.link.stream = None  # it is the other process that goes on with it
+            elif self.session is not None:
+                await self.link.close(
+                    self._error, is_half_done=self._interrupted, has_changes=self._has_changes
+                )
         finally:
             self._flavour.close()
             self.link.tell("stopped", self._error)
@@ -198,46 +144,6 @@ class Source:
             self.stop()
         while self._reading and time.monotonic() < deadline:
             await self._flavour.give_way(0.01)
-
-    async def _end_snapshot(self, session: Session) -> None:
-        """If there is a snapshot, have the slot made if it is due, and let go of the rest."""
-        handoff = self.link.handoff
-        if handoff is None:
-            return
-        try:
-            if (
-                handoff.is_read
-                and not (self._error or self._interrupted)
-                and not (self.hand.step < len(self.hand.run) and self.link.connects == 0)
-                and session.is_snapshot_acknowledged
-                and not self.settings.temporary
-                and self.settings.snapshot != "initial_only"
-            ):
-                await self.link.make_permanent()
-        except (CdcError, Stopped) as error:
-            _log.warning(
-                "slot %r could not be made, so its snapshot comes again: %s",
-                self.settings.slot,
-                error if isinstance(error, CdcError) else "the reader was stopped",
-            )
-        finally:
-            self.link.drop_snapshot(handoff)
-
-    async def _say_goodbye(self, stream: Stream | None) -> None:
-        failed: OffsetStoreError | None = None
-        if stream is not None and not (
-            self._error or self._interrupted or stream.is_half_read or self._has_changes
-        ):
-            await stream.take_commit()
-        if not isinstance(self._error, OffsetStoreError):
-            try:
-                await self.link.store()
-            except OffsetStoreError as error:
-                failed = error
-        if stream is not None:
-            await stream.say_goodbye()
-        if failed is not None:
-            raise failed
 
     def stop(self) -> None:
         """End before the next change. Safe in a signal handler or another thread."""
@@ -265,7 +171,8 @@ class Source:
 
     def buffered(self, *, at_commit: bool = False) -> Change | None:
         """Return the next change if it is here and nothing has to be asked or awaited for it."""
-        stream, session = self.link.stream, self.link.session
+        link = self.link
+        stream, session = link.stream, link.session
         self._committed = False
         if (
             stream is None
@@ -279,7 +186,7 @@ class Source:
             or time.monotonic() >= self._turn_ends
         ):
             return None
-        incremental = self._incremental
+        incremental = self.snapshots.incremental
         messages = stream.messages
         transactions = session.delivered_transactions
         change = None
@@ -297,7 +204,7 @@ class Source:
                     break
                 if at_commit and session.delivered_transactions != transactions:
                     break
-                self._read(session, messages)
+                self._read(session, messages, incremental)
             if self._has_changes:
                 change = self._give()
             elif at_commit:
@@ -312,7 +219,9 @@ class Source:
         """Whether changes were read that are not in hand."""
         return bool(self._changes) or self.hand.step < len(self.hand.run)
 
-    def _read(self, session: Session, messages: deque[bytes]) -> None:
+    def _read(
+        self, session: Session, messages: deque[bytes], incremental: Incremental | None
+    ) -> None:
         """Make changes of the messages that come next."""
         rows: Sequence[Change] = session.take_rows(messages, _TURN_CHANGES)
         if rows:
@@ -320,8 +229,8 @@ class Source:
         elif messages:
             rows = session.take(messages.popleft())
             self._changes.extend(rows)
-        if self._incremental is not None:
-            self._incremental.see(rows)
+        if incremental is not None:
+            incremental.see(rows)
 
     def _give(self) -> Change:
         # In hand before anything else: whatever is raised in between, a signal's exception too, it
@@ -350,29 +259,9 @@ class Source:
         """Take up to so many of the changes that were read ahead into the hand; return how many."""
         return 0 if self.ended else self.hand.take(count)
 
-    def _deliver(self, changes: Sequence[Change]) -> None:
-        """Note that changes were taken into the hand."""
-        session, last = self.link.session, changes[-1]
-        assert session is not None
-        session.deliver(last)
-        if len(changes) == 1:
-            self.delivered[last.op] += 1  # Counter.update costs as much as all the rest of it
-        else:
-            self.delivered.update([change.op for change in changes])
-        if last.transaction is not None:
-            committed_at = last.transaction.commit_timestamp
-            self.lag = session.server_time - committed_at
-            self.latency = self._received_at - committed_at
-            return
-        if self._incremental is not None:
-            self._incremental.delivered(last)
-        if self.link.handoff is not None:
-            runs = [change for change in changes if isinstance(change, SnapshotRun)]
-            self.delivered["read"] += sum(run.rows - 1 for run in runs)
-
     def end_records(self) -> None:
         """Give no `SnapshotRun` any more."""
-        handoff = self.link.handoff
+        handoff = self.snapshots.handoff
         if handoff is None or not handoff.snapshot.makes_records or self.link.stream is not None:
             return
         if self.ended or self._error is not None or (handoff.is_read and not self._has_changes):
@@ -396,9 +285,8 @@ class Source:
                 self._committed = False
                 if at_commit:
                     return None
-            stream = self.link.stream
-            if self._is_half_done(stream):
-                self._go_on_after_interrupt()
+            if self._interrupted or self.link.is_half_read:
+                self.link.interrupted()
             await self._give_way()
             self._interrupted = True
             change = await self._next_change(timeout, at_commit)
@@ -414,29 +302,6 @@ class Source:
         self._interrupted = False
         return change
 
-    def _is_half_done(self, stream: Stream | None) -> bool:
-        """Tell whether a signal or a cancellation may have come in the middle of something."""
-        handoff = self.link.handoff
-        return (
-            self._interrupted
-            or (stream is not None and stream.is_half_read)
-            or (handoff is not None and handoff.snapshot.is_half_read)
-        )
-
-    def _go_on_after_interrupt(self) -> None:
-        """A signal came while something was half done: have it all come again."""
-        if self.link.handoff is not None:
-            raise self.link.handoff.interrupted()
-        if self.link.stream is None:
-            return
-        what = "reading was interrupted in the middle of a message"
-        if self.settings.reconnect is None:
-            raise ConnectionLostError(
-                f"{what}; open a new reader, which goes on after the last acknowledged transaction",
-                slot=self.settings.slot,
-            )
-        self.link.drop(ConnectionLostError(what, slot=self.settings.slot))
-
     async def _give_way(self) -> None:
         now = time.monotonic()
         if now >= self._turn_ends:
@@ -447,6 +312,7 @@ class Source:
         session = self.session
         if session is None:
             return None  # stopped while it was being opened
+        snapshots = self.snapshots
         deadline = None if timeout is None else time.monotonic() + timeout
         ending = self._ending = self._ending or Ending(self.settings, session)
         transactions = session.delivered_transactions
@@ -457,36 +323,39 @@ class Source:
                 failure, self._failure = self._failure, None
                 if failure is not None:
                     raise failure
-                stream, handoff = self.link.stream, self.link.handoff
+                stream, handoff = self.link.stream, snapshots.handoff
+                incremental = snapshots.incremental
+                is_begun = ending.begun or snapshots.puts_off_the_end
                 if handoff is not None and (stream is None or session.is_snapshot_acknowledged):
-                    is_begun = ending.begun or self._puts_off_the_end
-                    if stream is None and is_begun and self._has_changes:
+                    if not is_begun:
+                        await ending.begin(self.link.beside)
+                    elif stream is None and self._has_changes:
                         return self._give()
-                    if not await self._hand_off(session, handoff, ending, deadline):
+                    elif not await self._hand_off(session, handoff, ending, deadline):
                         return None
                 elif stream is None:
                     if not await self._reconnect(session, deadline):
                         return None
                     ending.reconnected()
-                elif not ending.begun and not self._puts_off_the_end:
+                elif not is_begun:
                     await ending.begin(self.link.beside)
                 elif self._has_changes:
                     return self._give()
                 elif session.undescribed is not None:
                     await self._describe(session)
                 elif session.watermark is not None:
-                    await self._take_chunk(session)
+                    await self._take_chunk(session, incremental)
                 elif session.ended:
                     self.ended = True
                 elif at_commit and session.delivered_transactions != transactions:
                     return None
-                elif self._incremental is not None and self._incremental.is_due(session):
-                    await self._read_chunk(session, stream, self._incremental)
+                elif incremental is not None and incremental.is_due(session):
+                    await self._read_chunk(session, stream, incremental)
                 elif stream.messages:
                     if self.settings.reselect:
                         await self._add(session.take(stream.messages.popleft()))
                     else:
-                        self._read(session, stream.messages)
+                        self._read(session, stream.messages, incremental)
                     taken += 1
                     if taken % _TURN_CHANGES == 0:
                         self._interrupted = False
@@ -514,8 +383,9 @@ class Source:
         self._withdraw(session)
         progress = session.progress
         await self.link.connect()
-        if self._incremental is not None and session.progress is not progress:
-            self._incremental.withdraw(anew=True)
+        incremental = self.snapshots.incremental
+        if incremental is not None and session.progress is not progress:
+            incremental.withdraw(anew=True)
         return True
 
     async def _rest(self, deadline: float | None) -> bool:
@@ -538,8 +408,8 @@ class Source:
         self.hand.withdraw()
         session.deliver_again(self.hand.first(len(self.hand)))
         self._changes.clear()
-        if self._incremental is not None:
-            self._incremental.withdraw()
+        if self.snapshots.incremental is not None:
+            self.snapshots.incremental.withdraw()
 
     async def _hand_off(
         self, session: Session, handoff: Handoff, ending: Ending, deadline: float | None
@@ -550,9 +420,7 @@ class Source:
             CdcError: the snapshot cannot be read, or the stream not be started.
             Stopped: the flavour was stopped.
         """
-        if not ending.begun and not self._puts_off_the_end:
-            await ending.begin(self.link.beside)
-        elif not handoff.is_read:
+        if not handoff.is_read:
             # As in `_receive`; what it may lose, it says itself.
             self._interrupted = False
             rows = await handoff.read(deadline)
@@ -573,12 +441,6 @@ class Source:
             ending.reconnected()
         return True
 
-    @property
-    def _puts_off_the_end(self) -> bool:
-        """Whether the moment that ``until="now"`` means is still to come."""
-        incremental = self._incremental
-        return self.settings.until == "now" and incremental is not None and incremental.is_busy
-
     async def _read_chunk(self, session: Session, stream: Stream, incremental: Incremental) -> None:
         if not stream.has_messages:
             self.link.ask_for_messages()
@@ -588,8 +450,8 @@ class Source:
         await incremental.read(session, self.link.server, self.link.beside)
         self._interrupted = True
 
-    async def _take_chunk(self, session: Session) -> None:
-        rows = None if self._incremental is None else await self._incremental.rows(session)
+    async def _take_chunk(self, session: Session, incremental: Incremental | None) -> None:
+        rows = None if incremental is None else await incremental.rows(session)
         if rows:
             self.hand.offer(rows)
         else:
@@ -603,18 +465,12 @@ class Source:
         self.link.forget_evicted(session)
 
     async def _add(self, changes: Sequence[Change]) -> None:
-        if self._incremental is not None:
-            self._incremental.see(changes)
+        if self.snapshots.incremental is not None:
+            self.snapshots.incremental.see(changes)
         if self.settings.reselect:
-            changes = [await self._reselected(change) for change in changes]
+            encoding = self.link.server.client_encoding
+            changes = [await self.link.beside.reselect(change, encoding) for change in changes]
         self._changes.extend(changes)
-
-    async def _reselected(self, change: Change) -> Change:
-        unsent = unsent_values(change)
-        if unsent is None:
-            return change
-        encoding = self.link.server.client_encoding
-        return await self.link.beside.ask(lambda: reselected(unsent, encoding))
 
     async def _receive(
         self, session: Session, stream: Stream, ending: Ending, deadline: float | None
@@ -647,9 +503,10 @@ class Source:
             if self.ended:
                 return True
             seconds = min(seconds, self.link.watch(stream, now))
-            if self._incremental is not None:
-                seconds = min(seconds, self._incremental.seconds())
-                if self._incremental.is_busy:
+            incremental = self.snapshots.incremental
+            if incremental is not None:
+                seconds = min(seconds, incremental.seconds())
+                if incremental.is_busy:
                     ending.busy(now)
         except psycopg.Error as error:
             raise stream.broken(error) from None
@@ -669,7 +526,7 @@ class Source:
     def _take_in(self, stream: Stream) -> bool:
         if not stream.receive():
             return False
-        self._received_at = time.time_ns() // 1000
+        self.delivered.received_at = time.time_ns() // 1000
         self._heard = True
         return True
 

@@ -60,20 +60,20 @@ class ReaderStats:
             return cls()
         if source.owner.is_mine:
             source.hand.settle()
-        progress = session.progress
+        progress, delivered = session.progress, source.delivered
         oldest = session.oldest_unacknowledged
         return cls(
-            changes=sum(source.delivered.values()),
-            rows=dict(source.delivered),
+            changes=sum(delivered.rows.values()),
+            rows=dict(delivered.rows),
             transactions=session.transactions,
             received_lsn=LSN(progress.received),
             acknowledged_lsn=LSN(progress.flushed),
             server_lsn=max(session.server_lsn, LSN(progress.received)),
-            lag_seconds=None if source.lag is None else source.lag / 1e6,
-            source_latency=None if source.latency is None else source.latency / 1e6,
+            lag_seconds=None if delivered.lag is None else delivered.lag / 1e6,
+            source_latency=None if delivered.latency is None else delivered.latency / 1e6,
             target_latency=0.0 if oldest is None else time.time() - oldest / 1e6,
             reconnects=source.reconnects,
-            snapshot=source.snapshot_stats,
+            snapshot=source.snapshots.stats,
         )
 
     @property

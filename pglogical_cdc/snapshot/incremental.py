@@ -255,6 +255,11 @@ class IncrementalSnapshot:
         """The keys of rows that are read again next, before the rest of the table."""
         return list(self.again)[: min(_MOST_AGAIN, self.chunk_rows)]
 
+    def ends_with(self, read: Sequence[Key], again: set[Key], *, ended: bool) -> bool:
+        """Tell whether nothing is left behind a chunk; see `advance`."""
+        has_read_all = self.has_read_all if read else ended
+        return has_read_all and not again and self.again.keys() <= set(read)
+
     def advance(
         self, read: Sequence[Key], again: set[Key], last: Key | None, *, ended: bool
     ) -> Callable[[], None]:

@@ -27,8 +27,8 @@ def _begun(database: Database, slot: str) -> tuple[Link, Handoff]:
     settings = checked(slot=slot, publications="pub", create=True, snapshot="initial")
     link = Link(database.dsn, settings, Blocking())
     run(link.open())
-    assert link.handoff is not None
-    return link, link.handoff
+    assert link.snapshots.handoff is not None
+    return link, link.snapshots.handoff
 
 
 def _rows(handoff: Handoff) -> list[SnapshotRead]:
@@ -59,7 +59,7 @@ def test_slot_is_made_when_all_rows_are_acknowledged(database: Database, slot_na
             handoff.session.deliver(row)
         handoff.session.acknowledge(rows[-1])
         run(link.end_snapshot())
-        assert link.handoff is None
+        assert link.snapshots.handoff is None
         assert link.stream is not None
         link.stream.drop()
         assert _slots(database) == [(slot_name, False)]
@@ -73,13 +73,13 @@ def test_stream_comes_from_the_temporary_slot_until_then(
         rows = _rows(handoff)
         handoff.session.deliver(rows[-1])
         run(link.end_snapshot())
-        assert link.handoff is handoff
+        assert link.snapshots.handoff is handoff
         ((name, temporary),) = _slots(database)
         assert name.startswith(slot_name)
         assert temporary
         lost = handoff.lost(ConnectionLostError("gone", slot=slot_name))
         assert "open a new reader" in str(lost)
-        link.drop_snapshot(handoff)
+        run(link.close(None, is_half_done=False, has_changes=False))
         assert link.stream is None
     deadline = time.monotonic() + 10
     while _slots(database):

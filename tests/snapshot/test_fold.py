@@ -6,14 +6,13 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
-from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.servers import Database
-from tests.snapshot.page import run_seeds
-from tests.snapshot.scenarios import SCENARIOS, copy_equals_the_source
+from tests.servers import Server
+from tests.snapshot.page import run_seed, run_seeds
+from tests.snapshot.scenarios import SCENARIOS
 
 _SEEDS: Final = 3
 
@@ -43,6 +42,6 @@ def test_scenario(server_choice: str, scenario: str, pool: ProcessPoolExecutor) 
 @pytest.mark.slow
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("either_way", ["parallel"], indirect=True)
-@pytest.mark.parametrize("seed", range(3))
-def test_in_parallel(database: Database, slot_name: str, seed: int, tmp_path: Path) -> None:
-    copy_equals_the_source(database, slot_name, seed, tmp_path)
+@pytest.mark.parametrize("seed", range(_SEEDS))
+def test_in_parallel(server: Server, server_choice: str, seed: int) -> None:
+    assert run_seed(server, "copy equals the source", server_choice, seed).told is not None
