@@ -124,7 +124,8 @@ def diagnose(
         return DecodingFailedError(
             f"the server cannot decode a transaction of slot {slot!r}{committed}{_where(diag)}: "
             f"{text} (SQLSTATE {code}); to give that transaction up, move the slot past it with "
-            f"pglogical_cdc.slots.advance(conninfo, {slot!r}, to={to}){find}",
+            f"pglogical_cdc.slots.advance(conninfo, {slot!r}, to={to}){find}; to keep what it "
+            "changed, drop the slot and take a new snapshot",
             sqlstate=code,
             slot=slot,
             commit_lsn=commit_lsn,

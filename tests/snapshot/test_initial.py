@@ -456,8 +456,7 @@ def _masked(record: Record) -> Record:
     return evolve(record, value=json.dumps(value).encode(), position=None)
 
 
-@pytest.mark.parametrize("max_batch", [1, 4, 1000])
-@pytest.mark.parametrize("faithful", [False, True])
+@pytest.mark.parametrize(("max_batch", "faithful"), [(1, False), (4, True), (1000, False)])
 def test_a_pipeline_has_the_records_of_a_loop(
     database: Database, slot_name: str, max_batch: int, *, faithful: bool
 ) -> None:
