@@ -54,7 +54,7 @@ def _writer(table: Relation) -> ColumnWriter:
     return writer
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.data(), st.booleans(), st.booleans())
 def test_rows_at_once_are_those_of_one_by_one(
     data: st.DataObject, faithful: bool, unknown: bool
