@@ -18,7 +18,7 @@ __all__ = ("SnapshotRows",)
 
 @record(eq=False)
 class SnapshotRows:
-    """Rows of one table that follow each other, none of them the first or last of its table.
+    """Rows of one table that follow each other, and have the marker ``true``.
 
     A formatter that can makes their records at once, and needs no change of each.
     """
@@ -44,6 +44,7 @@ class SnapshotRows:
         """Return the values of each column, in text.
 
         Returns:
-            None if they are not to be had so: they came in binary, or are not UTF-8.
+            None if they are not to be had so: they came in binary, were taken apart already, or
+            are not UTF-8.
         """
         return self.values.columns() if isinstance(self.values, TextRows) else None

@@ -1,4 +1,4 @@
-"""SnapshotRun: rows of a snapshot of which records were made elsewhere."""
+"""SnapshotRun: rows of a snapshot of which there are records."""
 
 from __future__ import annotations
 

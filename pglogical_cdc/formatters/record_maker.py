@@ -31,7 +31,7 @@ class RecordMaker:
 
     def __init__(self, formatter: Formatter) -> None:
         self._formatter = formatter
-        self.takes_rows = _takes_rows(type(formatter))
+        self.takes_rows = _takes_rows(formatter)
         """Whether it makes the records of many rows with less effort than those of each."""
 
     def pack(self, rows: SnapshotRows) -> list[PackedRecords]:
@@ -73,12 +73,14 @@ class RecordMaker:
         return [made for each in packed for made in each.unpack()]
 
 
-def _takes_rows(kind: type) -> bool:
-    """Tell whether a class has a `format_rows` that knows of its `format`.
+def _takes_rows(formatter: Formatter) -> bool:
+    """Tell whether a formatter has a `format_rows` that knows of its `format`.
 
-    Somebody's own class may have another `format` than the one it is derived from.
+    Somebody's own class, or object, may have another `format` than the one it is derived from.
     """
-    for each in kind.__mro__:
+    if "format" in getattr(formatter, "__dict__", {}):
+        return False
+    for each in type(formatter).__mro__:
         if "format_rows" in each.__dict__:
             return True
         if "format" in each.__dict__:

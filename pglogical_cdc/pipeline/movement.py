@@ -58,10 +58,10 @@ class Reader(Protocol):
 
 @runtime_checkable
 class RecordsReader(Protocol):
-    """A reader that can have records of rows made elsewhere."""
+    """A reader that can have records made of many rows at once, or elsewhere."""
 
     def make_records(self, maker: RecordMaker, run: int) -> None:
-        """Bring rows as `SnapshotRun` from now on, if anybody makes their records elsewhere."""
+        """Bring rows as `SnapshotRun` from now on, if that is of use."""
         ...
 
     def end_records(self) -> None:

@@ -17,6 +17,9 @@ __all__ = ("CopyOut",)
 _BATCH: Final = 1024
 """Messages after which a batch ends."""
 
+_BATCH_BYTES: Final = 256 * 1024
+"""Bytes after which no more of the socket is read for it."""
+
 
 class CopyOut:
     """The rows of one COPY TO STDOUT.
@@ -64,9 +67,9 @@ class CopyOut:
         messages: list[bytes] = []
         append = messages.append
         get_copy_data = self._pgconn.get_copy_data
-        came = -1
+        came, size_of_all = -1, 0
         # One read of the socket brings a part of what is here.
-        while not self._copied and came < len(messages) < _BATCH:
+        while not self._copied and came < len(messages) < _BATCH and size_of_all < _BATCH_BYTES:
             came = len(messages)
             self._pgconn.consume_input()
             while len(messages) < _BATCH:
@@ -75,6 +78,7 @@ class CopyOut:
                     self._copied = size < 0
                     break
                 append(bytes(data))
+            size_of_all += sum(map(len, messages[came:]))
         if self._copied and not messages:
             self._end()
         return messages

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias, overload
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias, cast, overload
 
 from pglogical_cdc.errors import ProtocolError, TruncatedMessageError
 from pglogical_cdc.protocol.tuples import BinaryValue, ColumnValue, TupleData
@@ -77,7 +77,8 @@ class CopyRowParser:
         [['1', '2'], [None, 'tab\there']]
 
         Returns:
-            None if a message is not UTF-8, or breaks the format: `parse` says how.
+            None if the format is binary or has no columns, or if they are not UTF-8 or break the
+            format, of which `parse` says how.
         """
         width = self._columns
         if not (self._is_text and width):
@@ -176,6 +177,10 @@ class TextRows(Sequence[TupleData]):
 
     def __len__(self) -> int:
         return len(self._messages)
+
+    def __iter__(self) -> Iterator[TupleData]:
+        # Of what is no row there is none in this format.
+        return map(cast("Callable[[bytes], TupleData]", self._parser.parse), self._messages)
 
     @overload
     def __getitem__(self, index: int) -> TupleData: ...

@@ -38,12 +38,16 @@ class ChunkDelivery:
         self._relation: Relation | None = None
         self._described: Sequence[Change] = ()
         """The changes of the table that come before its rows."""
+        self.is_noted = False
+        """Whether that was taken notice of."""
+        self._rows: Sequence[TupleData] = ()
+        """All rows of a chunk that is not in one piece."""
+        self._rows_before = chunk.snapshot.rows
+        """Rows of the snapshot that were handed on before."""
         self._batch: list[Change] = []
         """What was handed on last."""
-        self._last_row: TupleData | None = None
-        """The last row, if it is still to be handed on."""
         self._ordinal = 0
-        """The ordinal of the last of them."""
+        """The ordinal of the last row that was handed on."""
         self._repeats = False
         self._take_back: Callable[[], None] | None = None
 
@@ -80,6 +84,7 @@ class ChunkDelivery:
             return True
         if not await self._reader.settle(self.chunk) or not self._describe(session):
             return False
+        self._rows = list(self.chunk.window.rows.values())
         self.commit_lsn = session.commit_lsn
         return True
 
@@ -116,37 +121,51 @@ class ChunkDelivery:
             return self._batch
         if self.is_handed_on:
             return []
-        rows = await self._next_rows()
-        self._batch = self._made(rows)
+        chunk, snapshot = self.chunk, self.chunk.snapshot
+        try:
+            rows = await self._next_rows()
+            made = self._made(rows)
+            # In one step, as a signal may come anywhere: before it the rows are made again, behind
+            # it they are brought again.
+            self._batch, self._ordinal = made, self._ordinal + len(rows)
+        except BaseException:
+            if chunk.is_in_one_piece:
+                self._reader.close()  # what it has given, it does not give again
+            raise
+        snapshot.count(rows, self._rows_before + self._ordinal - len(rows))
         session.count(self._ordinal)
-        return self._batch
+        if not rows or (not chunk.is_in_one_piece and self._ordinal == len(self._rows)):
+            self._end()
+        return made
 
     async def _next_rows(self) -> Sequence[TupleData]:
         chunk, snapshot = self.chunk, self.chunk.snapshot
-        read, again, ended = chunk.read_again, chunk.window.again, chunk.ended
-        rows: Sequence[TupleData] = ()
-        if self._last_row is not None:
-            rows, self._last_row = [self._last_row], None
-        elif not (snapshot.is_over and chunk.is_in_one_piece):
-            rows = await self._reader.next_rows(chunk)
-            if rows and chunk.is_in_one_piece:
-                return rows
-            if len(rows) > 1 and snapshot.ends_with(read, again, ended=ended):
-                # By itself: once it is given the snapshot is complete, and somebody may stop.
-                self._last_row = rows[-1]
-                return rows[:-1]
-        if not (snapshot.is_over and chunk.is_in_one_piece):
-            self._take_back = snapshot.advance(read, again, chunk.last, ended=ended)
-        self.is_handed_on = True
+        if chunk.is_in_one_piece:
+            return () if snapshot.is_over else await self._reader.next_rows(chunk)
+        rows = self._rows[self._ordinal :]
+        if len(rows) > 1 and snapshot.ends_with(
+            chunk.read_again, chunk.window.again, ended=chunk.ended
+        ):
+            # The last one by itself: once it is given the snapshot is complete, and somebody may
+            # stop.
+            return rows[:-1]
         return rows
 
+    def _end(self) -> None:
+        """All rows were handed on."""
+        chunk, snapshot = self.chunk, self.chunk.snapshot
+        if not (snapshot.is_over and chunk.is_in_one_piece):
+            if self._take_back is None:
+                self._take_back = snapshot.before_chunk(chunk.read_again)
+            snapshot.advance(chunk.read_again, chunk.window.again, chunk.last, ended=chunk.ended)
+        self.is_handed_on = True
+
     def _made(self, rows: Sequence[TupleData]) -> list[Change]:
-        snapshot, relation, taken = self.chunk.snapshot, self._relation, self.chunk.taken
+        relation, taken = self._relation, self.chunk.taken
         commit_lsn, ordinal = self.commit_lsn, self._ordinal
         assert relation is not None
         assert commit_lsn is not None
-        first = snapshot.count(rows)
-        self._ordinal += len(rows)
+        first = self._rows_before + ordinal
         return [
             SnapshotRead(
                 commit_lsn,

@@ -308,7 +308,6 @@ class Incremental:
                 snapshot.try_later()
                 self._give_up(delivery)
                 return []
-            was_handed_on = delivery.is_handed_on
             changes = await delivery.changes(session)
         except CdcError as error:
             # Of a table without key that was read in part: all of it comes again.
@@ -319,11 +318,12 @@ class Incremental:
             if delivery.commit_lsn is None:
                 self._give_up(delivery)
             else:
-                delivery.is_handed_on = True
+                delivery.is_handed_on = delivery.is_noted = True
             self._note(snapshot)
             return []
-        if delivery.is_handed_on and not was_handed_on:
+        if delivery.is_handed_on and not delivery.is_noted:
             self._hand_on(delivery, snapshot)
+            delivery.is_noted = True
         return changes
 
     def _give_up(self, delivery: ChunkDelivery) -> None:
@@ -332,14 +332,14 @@ class Incremental:
             self.close()  # its transaction is still open
 
     def _hand_on(self, delivery: ChunkDelivery, snapshot: IncrementalSnapshot) -> None:
-        """All rows of a chunk were handed on: count them, and note what is stored once they are
-        dealt with."""
+        """All rows of a chunk were handed on: note what is stored once they are dealt with."""
         ended = snapshot.has_nothing_left
         if delivery.chunk.is_in_one_piece and not ended:
             self.close()  # cancelled in the middle
         if ended and delivery.last is None:
             self._finish(snapshot)
-        if snapshot.is_required and delivery.commit_lsn is not None:
+        is_marked = self._marks and self._marks[-1].commit_lsn == delivery.commit_lsn
+        if snapshot.is_required and delivery.commit_lsn is not None and not is_marked:
             again = delivery.chunk.read_again
             table = RemainingTable(
                 snapshot.name, snapshot.key_text, snapshot.after, (), snapshot.rows
@@ -371,10 +371,11 @@ class Incremental:
         if delivery is not None:
             if delivery.commit_lsn is None or anew:
                 # What comes of the window may have been delivered before, and is not seen again.
-                delivery.take_back()
                 self._delivery = None
-                if self._marks and self._marks[-1].commit_lsn == delivery.commit_lsn:
-                    self._marks.pop()
+                if not delivery.chunk.snapshot.is_over:
+                    delivery.take_back()
+                    if self._marks and self._marks[-1].commit_lsn == delivery.commit_lsn:
+                        self._marks.pop()
             else:
                 delivery.withdraw()
                 if delivery.chunk.is_in_one_piece and not delivery.is_handed_on:

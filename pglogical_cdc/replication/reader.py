@@ -232,7 +232,7 @@ class _Reader:
         return source.snapshots.begin(table, where=where, chunk_rows=chunk_rows)
 
     def make_records(self, maker: RecordMaking, run: int) -> None:
-        """Have the workers of a snapshot make records of rows; a `Pipeline` does it.
+        """Have records be made of the rows of a snapshot where they are read; for a `Pipeline`.
 
         Args:
             maker: makes them.

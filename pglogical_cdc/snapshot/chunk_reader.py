@@ -275,15 +275,12 @@ class ChunkReader:
         return found
 
     async def next_rows(self, chunk: Chunk) -> Sequence[TupleData]:
-        """Return the next rows of a chunk; none at its end.
+        """Return the next rows of a chunk in one piece; none at its end.
 
         Raises:
             CdcError: they cannot be read.
             Stopped: the flavour was stopped.
         """
-        if not chunk.is_in_one_piece:
-            rows, chunk.window.rows = list(chunk.window.rows.values()), {}
-            return rows
         try:
             return await self._next_rows(chunk)
         except psycopg.Error as error:

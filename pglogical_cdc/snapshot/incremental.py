@@ -241,14 +241,12 @@ class IncrementalSnapshot:
             # It may have moved from where nothing was read yet to where nothing is read any more.
             self.again[keys[0]] = None
 
-    def count(self, rows: Sequence[TupleData]) -> int:
-        """Count rows that are handed on; return how many there were before."""
-        before = self.rows
-        self.rows += len(rows)
+    def count(self, rows: Sequence[TupleData], before: int) -> None:
+        """Count rows that are handed on, before which there were so many."""
+        self.rows = before + len(rows)
         if self.progress is not None and self.counted is not None:
             size = sum([len(each) for row in rows for each in row if isinstance(each, bytes)])
             self.progress.add(self.counted, len(rows), size)
-        return before
 
     @property
     def next_again(self) -> Sequence[Key]:
@@ -260,35 +258,33 @@ class IncrementalSnapshot:
         has_read_all = self.has_read_all if read else ended
         return has_read_all and not again and self.again.keys() <= set(read)
 
+    def before_chunk(self, read: Sequence[Key]) -> Callable[[], None]:
+        """Return what takes back what `advance` notes of a chunk."""
+        before = self.after, self.has_read_all
+
+        def take_back() -> None:
+            self.after, self.has_read_all = before
+            self.again.update(dict.fromkeys(read))
+
+        return take_back
+
     def advance(
         self, read: Sequence[Key], again: set[Key], last: Key | None, *, ended: bool
-    ) -> Callable[[], None]:
-        """Note that a chunk was handed on.
+    ) -> None:
+        """Note that a chunk was handed on; to do so twice is to do it once.
 
         Args:
             read: the keys of `next_again` that it was of; none if it was of what is next.
             again: keys of rows that have to be read once more.
             last: the key of its last row.
             ended: whether there is nothing behind it.
-
-        Returns:
-            What takes that back.
         """
-        before = self.after, self.has_read_all, self.state
-
-        def take_back() -> None:
-            self.after, self.has_read_all, state = before
-            self.again.update(dict.fromkeys(read))
-            if self.state == "complete":
-                self.state = state
-
         self._pause, self.is_caught_up = _FIRST_PAUSE, False
         for key in read:
             self.again.pop(key, None)
         self.again.update(dict.fromkeys(again))
         if not read:
             self.after, self.has_read_all = last or self.after, ended
-        return take_back
 
     @property
     def has_nothing_left(self) -> bool:

@@ -12,15 +12,15 @@ _POINT = SnapshotPoint(7, 1_700_000_000_000_000)
 
 
 def test_rows_as_changes_and_by_column() -> None:
-    values = CopyRowParser(2).rows([b"1\ta\n", b"2\t\\N\n"])
+    values = CopyRowParser(2).rows([b"1\tcanary\n", b"2\t\\N\n"])
     rows = SnapshotRows(_TABLE, LSN(16), _POINT, values)
     assert len(rows) == 2
     changes = list(rows.changes())
     assert [change.key for change in changes] == [{"id": "1"}, {"id": "2"}]
     assert {(change.lsn, change.snapshot) for change in changes} == {(LSN(16), "true")}
     assert all(change.taken is _POINT for change in changes)
-    assert rows.columns() == [["1", "2"], ["a", None]]
-    assert "a" not in repr(rows).removeprefix("SnapshotRows(relation=")[-20:]
+    assert rows.columns() == [["1", "2"], ["canary", None]]
+    assert "canary" not in repr(rows)
 
 
 def test_values_that_were_parsed_have_no_columns_of_text() -> None:

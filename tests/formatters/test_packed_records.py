@@ -14,7 +14,7 @@ def test_records_come_out_as_they_were() -> None:
         Record("t", b"1", b"x", headers, (LSN(5), 0)),
         Record("t", None, None, headers, (LSN(5), 0)),
     ]
-    assert "x" not in repr(packed).removeprefix("PackedRecords(head=(<class ")[-8:]
+    assert "b'x'" not in repr(packed)
 
 
 def test_their_class_is_kept() -> None:

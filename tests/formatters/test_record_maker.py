@@ -137,6 +137,12 @@ def test_who_makes_records_of_many_rows_at_once(formatter: Formatter, *, takes_r
     assert RecordMaker(formatter).takes_rows is takes_rows
 
 
+def test_a_format_of_an_object_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    formatter = DebeziumFormatter(topic_prefix="x")
+    monkeypatch.setattr(formatter, "format", formatter.format)
+    assert not RecordMaker(formatter).takes_rows
+
+
 def test_a_format_of_ones_own_is_asked() -> None:
     maker = RecordMaker(_Marked(topic_prefix="x"))
     for rows in _rows(_tables()):

@@ -78,3 +78,24 @@ def test_a_lost_connection_is_no_end(database: Database) -> None:
 
     with pytest.raises(psycopg.OperationalError):
         drive(FLAVOURS[0], read)
+
+
+def test_a_batch_of_big_rows_is_small(database: Database) -> None:
+    text = sql.SQL("COPY (SELECT repeat('x', 50000) FROM generate_series(1, 400)) TO STDOUT")
+    command = sql.Composed([text])
+    with database.connect() as connection:
+
+        async def read(flavour: Flavour) -> list[int]:
+            copy = await CopyOut.start(connection, command, flavour)
+            sizes: list[int] = []
+            while not copy.ended:
+                sizes.append(sum(map(len, copy.read())))
+                if not sizes[-1] and not copy.ended:
+                    await flavour.wait(copy.socket, 1.0)
+                await flavour.rest(0.002)  # so that more is here than is taken at once
+            return sizes
+
+        sizes = drive(FLAVOURS[0], read)
+    assert sum(sizes) == 400 * 50001
+    # What is taken at once, and what one more read of the socket brings.
+    assert max(sizes) < 2 * 256 * 1024

@@ -67,6 +67,7 @@ def test_text_by_column(width: int, data: st.DataObject) -> None:
     found = parser.rows(messages)
     assert isinstance(found, TextRows)
     assert found.columns() == columns
+    assert [found[i] for i in range(len(rows))] == [*found]
     assert (len(found), [*found]) == (len(rows), [*map(tuple, raw)])
     assert [*found[1:-1]] == [*map(tuple, raw[1:-1])]
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pytest
 
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
     from tests.servers import Database
 
 pytestmark = pytest.mark.pg
+
+_Trace: TypeAlias = "Callable[[FrameType, str, Any], _Trace | None]"
 
 
 def _read(made: ReplicationReader, count: int) -> list[Change]:
@@ -92,7 +99,91 @@ def test_snapshot_is_complete_when_its_last_row_is_given_and_no_earlier(
                     made.stop()
     assert [change.after["id"] for change in given if change.after] == list(range(1, 31))
     assert set(states[:-1]) == {"reading"}
+    # Where as many rows as asked for came, it was not known that none follows.
+    assert states[-1] == ("reading" if 30 % chunk_rows == 0 else "complete")
     assert snapshot.state == "complete"
+
+
+def test_snapshot_that_is_complete_stays_so(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name, "INSERT INTO t SELECT generate_series(1, 5)")
+    with reader(database, slot_name) as made:
+        snapshot = made.snapshot_table("public.t", chunk_rows=3)
+        given = _read(made, 5)
+        assert snapshot.state == "complete"
+        incremental = made._source.snapshots.incremental
+        assert incremental is not None
+        # As after a reconnect to a server that begins elsewhere.
+        incremental.withdraw(anew=True)
+        assert snapshot.state == "complete"
+        database.execute("INSERT INTO t VALUES (6)")
+        given += _read(made, 1)
+        stats = snapshot.stats
+        assert stats is not None
+        assert (stats.tables_read, stats.rows) == (1, 5)
+    assert [change.after["id"] for change in given if change.after] == [1, 2, 3, 4, 5, 6]
+
+
+class _Interrupting:
+    """Raises KeyboardInterrupt once: at a line of the code that hands rows on."""
+
+    _FUNCTIONS: Final = {
+        "chunk_delivery.py": {"changes", "_next_rows", "_made", "_end", "place"},
+        "incremental.py": {
+            *("rows", "_hand_on", "delivered", "_finish"),
+            *("advance", "before_chunk", "count", "finish", "has_nothing_left", "ends_with"),
+        },
+        "source.py": {"_take_chunk"},
+        "delivered.py": {"note"},
+    }
+
+    def __init__(self, line: int) -> None:
+        self.lines = 0
+        self._line = line
+
+    def enter(self, frame: FrameType, event: str, argument: object) -> _Trace | None:
+        code = frame.f_code
+        is_it = code.co_name in self._FUNCTIONS.get(Path(code.co_filename).name, ())
+        return self._step if is_it else None
+
+    def _step(self, frame: FrameType, event: str, argument: object) -> _Trace:
+        if event in ("line", "return"):
+            self.lines += 1
+            if self.lines == self._line:
+                raise KeyboardInterrupt
+        return self._step
+
+
+def _read_interrupted(database: Database, slot: str, line: int) -> tuple[int, list[object], str]:
+    interrupting = _Interrupting(line)
+    given: list[object] = []
+    name = f"{slot}_{line}"
+    database.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [name])
+    with reader(database, name, until="now") as made:
+        snapshot = made.snapshot_table("public.t", chunk_rows=3)
+        changes = iter(made)
+        sys.settrace(interrupting.enter)
+        try:
+            while not made.ended:
+                with contextlib.suppress(KeyboardInterrupt, StopIteration):
+                    given += [change.after["id"] for change in [next(changes)] if change.after]
+        finally:
+            sys.settrace(None)
+    database.execute("SELECT pg_drop_replication_slot(%s)", [name])
+    return interrupting.lines, given, snapshot.state
+
+
+@pytest.mark.slow
+@pytest.mark.pg(18)
+@pytest.mark.timeout(300)
+def test_signal_at_any_line_loses_no_row(database: Database, slot_name: str) -> None:
+    make_slot(database, slot_name, "INSERT INTO t SELECT generate_series(1, 5)")
+    lines, given, state = _read_interrupted(database, slot_name, 0)
+    assert (given, state) == ([1, 2, 3, 4, 5], "complete")
+    assert lines > 100
+    # All of them take a minute.
+    for line in range(1, lines + 1, 7):
+        _, given, state = _read_interrupted(database, slot_name, line)
+        assert (given, state) == ([1, 2, 3, 4, 5], "complete"), f"line {line}"
 
 
 def test_change_of_a_table_comes_though_its_rows_cannot_be_read(

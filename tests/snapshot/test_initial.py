@@ -451,6 +451,7 @@ def _by_loop(database: Database, slot: str, made: Formatter) -> list[Record]:
 def _masked(record: Record) -> Record:
     """Take out what another snapshot of the same rows has otherwise."""
     value = json.loads(record.value or b"{}")
+    value = value.get("payload", value)
     for name in ("ts_ms", "ts_us", "ts_ns", "lsn", "txId", "sequence"):
         value["source"].pop(name)
     return evolve(record, value=json.dumps(value).encode(), position=None)
@@ -495,7 +496,7 @@ def test_what_a_pipeline_asks_for_one_by_one(database: Database, slot_name: str)
     for one, other in zip(formatters(), formatters(), strict=True):
         found = _by_pipeline(database, slot_name, one)
         expected = _by_loop(database, slot_name, other)
-        assert [record.key for record in found] == [record.key for record in expected]
+        assert [*map(_masked, found)] == [*map(_masked, expected)]
         assert len(found) == 50
     seen: list[Change] = []
     sink = _Sink()

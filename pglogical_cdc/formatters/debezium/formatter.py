@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, TypeAlias, get_args
+from typing import Any, ClassVar, Final, TypeAlias, get_args
 
 from attrs import evolve
 
@@ -57,6 +57,9 @@ from pglogical_cdc.formatters.wire.numbers import DecimalFormat
 from pglogical_cdc.name_patterns import NamePatterns
 
 __all__ = ("DebeziumFormatter",)
+
+_FEW: Final = 5
+"""Rows that take less one by one than at once."""
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 
@@ -330,9 +333,9 @@ class DebeziumFormatter:
         """Return the records of rows of a snapshot at once, with one time in all envelopes.
 
         Returns:
-            None if `format` has to look at each.
+            None if `format` has to look at each, or is faster.
         """
-        if self._metadata or self._options.schemas or not len(rows):
+        if self._options.schemas or len(rows) < _FEW:
             return None
         frame, table = self._snapshot_frame, self._snapshot_table(rows.relation)
         writer = table.column_writer

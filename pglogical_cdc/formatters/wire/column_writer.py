@@ -13,7 +13,7 @@ from itertools import repeat
 from typing import TypeAlias
 
 from pglogical_cdc.formatters.wire.row_writer import Member, compiled, key_indexes
-from pglogical_cdc.formatters.wire.usual_form import WriteColumn
+from pglogical_cdc.formatters.wire.usual_form import PartlyUsual, WriteColumn
 
 __all__ = ("ColumnWriter", "column_writer")
 
@@ -53,22 +53,27 @@ class ColumnWriter:
         Returns:
             None if one of the rows has to be looked at by itself.
         """
+        if any(_has_null(columns[position]) for _, position, _ in self._key):
+            return None
         try:
             values = [(name, write(columns[position])) for name, position, write in self._row]
-            for _, position, _ in self._key:
-                "".join(columns[position])  # type: ignore[arg-type]  # raises if there is a NULL
-        except Exception:
+        except _LookAtEachError:
             return None
         key = [(name, values[i][1]) for name, _, i in self._key]
         return _joined(head, values, self._end + tail), _joined("", key, self._end)
 
 
+class _LookAtEachError(Exception):
+    """A value needs what the plain way does with a row."""
+
+
 def _joined(head: str, members: Sequence[tuple[str, Sequence[str]]], tail: str) -> list[bytes]:
     """Return the texts of all rows, made of their columns."""
-    pieces: list[Iterable[str]] = [repeat(head)]
+    count = len(members[0][1])
+    pieces: list[Iterable[str]] = [repeat(head, count)]
     for name, values in members:
-        pieces += (repeat(name), values)
-    rows = zip(*pieces, repeat(tail), strict=False)  # what is repeated has no end
+        pieces += (repeat(name, count), values)
+    rows = zip(*pieces, repeat(tail, count), strict=True)
     return list(map(str.encode, map("".join, rows)))
 
 
@@ -101,10 +106,18 @@ def _written(usual: WriteColumn, singly: _ToJson, null: str, column: _Column) ->
     made = _tried(usual, present)  # type: ignore[arg-type]  # no NULL is left
     if made is None:
         made = singly(present)
+    elif isinstance(made, PartlyUsual):
+        odd = singly([text for text, json in zip(present, made, strict=True) if json is None])
+        made = _filled(made, odd)
     if present is column:
         return made
     rest = iter(made)
     return [null if text is None else next(rest) for text in column]
+
+
+def _filled(made: PartlyUsual, odd: Sequence[str]) -> list[str]:
+    rest = iter(odd)
+    return [next(rest) if json is None else json for json in made]
 
 
 def _has_null(column: _Column) -> bool:
@@ -116,10 +129,10 @@ def _has_null(column: _Column) -> bool:
     return False
 
 
-def _tried(usual: WriteColumn, column: Sequence[str]) -> Sequence[str] | None:
+def _tried(usual: WriteColumn, column: Sequence[str]) -> Sequence[str] | PartlyUsual | None:
     try:
         return usual(column)
-    except Exception:
+    except (ValueError, LookupError):
         return None
 
 
@@ -142,5 +155,13 @@ def _singly(member: Member) -> _ToJson:
         "",
     ]
     names = {name: (each,) for name, each in member.names.items()}
-    made: _ToJson = compiled("\n".join(source), {"null": member.null, **names})
-    return made
+    write: _ToJson = compiled("\n".join(source), {"null": member.null, **names})
+
+    def written(column: _Column) -> Sequence[str]:
+        try:
+            return write(column)
+        except Exception as error:
+            # As where a row is written: the plain way knows what to do.
+            raise _LookAtEachError from error
+
+    return written

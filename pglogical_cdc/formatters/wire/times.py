@@ -17,7 +17,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Final, Literal, TypeAlias
 
 from pglogical_cdc.formatters.wire.convert import Convert
-from pglogical_cdc.formatters.wire.usual_form import UsualForm
+from pglogical_cdc.formatters.wire.usual_form import PartlyUsual, UsualForm
 
 __all__ = (
     "ISO_TIMESTAMP",
@@ -332,15 +332,23 @@ def iso_form(precision: int, *, zone: bool) -> UsualForm:
     )
 
 
-def _iso_times(column: Sequence[str], zeros: str) -> list[str] | None:
-    texts = "\n".join(column)
-    if texts.encode().translate(_ZEROS) != "\n".join([zeros] * len(column)).encode():
+def _iso_times(column: Sequence[str], zeros: str) -> list[str] | PartlyUsual | None:
+    # The server leaves out zeros at the end of a fraction.
+    usual = [text for text in column if len(text) == len(zeros)]
+    if not usual:
+        return None
+    texts = "\n".join(usual)
+    if texts.encode().translate(_ZEROS) != "\n".join([zeros] * len(usual)).encode():
         return None
     if zeros.endswith("+00"):
-        if texts.count("+00") != len(column):
+        if texts.count("+00") != len(usual):
             return None
         texts = texts.replace("+00", "")
-    return f'"{texts}Z"'.replace(" ", "T").replace("\n", 'Z"\n"').split("\n")
+    made = f'"{texts}Z"'.replace(" ", "T").replace("\n", 'Z"\n"').split("\n")
+    if len(made) == len(column):
+        return made
+    rest = iter(made)
+    return PartlyUsual([next(rest) if len(text) == len(zeros) else None for text in column])
 
 
 def _far_timestamptz(value: bytes, precision: int) -> bytes:

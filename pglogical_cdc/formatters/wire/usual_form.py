@@ -28,14 +28,20 @@ __all__ = (
     "BOOLEAN_FORM",
     "NAMES",
     "PAIRS",
+    "PartlyUsual",
     "QUOTED",
     "TEXT_FORM",
     "UsualForm",
     "WriteColumn",
 )
 
-WriteColumn: TypeAlias = Callable[[Sequence[str]], "Sequence[str] | None"]
-"""From some texts of a column to the JSON of each; None if one is not of the usual form."""
+WriteColumn: TypeAlias = Callable[[Sequence[str]], "Sequence[str] | PartlyUsual | None"]
+"""From some texts of a column to the JSON of each; None if it is not worth while to tell which of
+them are of another form."""
+
+
+class PartlyUsual(list["str | None"]):
+    """The JSON of texts of a column, None for those that are of another form."""
 
 
 @record
@@ -50,7 +56,7 @@ class UsualForm:
     test: str | None = None
     """Expression that is true of texts of the form; None if all are of it."""
     column: WriteColumn | None = field(default=None, eq=False, repr=False)
-    """The same for many texts. What it raises means that one is of another form."""
+    """The same for many texts; a `ValueError` or `LookupError` is as None."""
 
 
 _BASE64: Final = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
@@ -71,17 +77,22 @@ def _quoted(column: Sequence[str]) -> list[str]:
     return [f'"{text}"' for text in column]
 
 
-_BOOLEANS: Final = {"t": "true", "f": "false"}
+_BOOLEANS: Final = {"t": "true", "f": "false", "1": "true", "0": "false"}
 
 
 def _booleans(column: Sequence[str]) -> list[str]:
     return [_BOOLEANS[text] for text in column]
 
 
-def _texts(column: Sequence[str]) -> list[str] | None:
+def _texts(column: Sequence[str]) -> list[str] | PartlyUsual:
     quoted = list(map(encode_basestring, column))
-    together = "".join(quoted)
-    return quoted if together.isascii() and "\\u" not in together else None
+    if _is_usual("".join(quoted)):
+        return quoted
+    return PartlyUsual([text if _is_usual(text) else None for text in quoted])
+
+
+def _is_usual(quoted: str) -> bool:
+    return quoted.isascii() and "\\u" not in quoted
 
 
 AS_IT_IS: Final = UsualForm("v.decode()", column=lambda column: column)

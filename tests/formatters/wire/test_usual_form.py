@@ -14,6 +14,7 @@ from pglogical_cdc.formatters.wire.usual_form import (
     NAMES,
     QUOTED,
     TEXT_FORM,
+    PartlyUsual,
     UsualForm,
 )
 
@@ -81,23 +82,24 @@ def test_what_is_of_the_form_is_written_as_the_converter_does(
         assert json.encode() == convert(bytes(value))
 
 
-def _column(form: UsualForm, texts: list[str]) -> list[str] | None:
-    """Return what a form makes of many values, None if one is of another form."""
+def _column(form: UsualForm, texts: list[str]) -> list[str | None]:
+    """Return what a form makes of many values, None for those of another form."""
     assert form.column is not None
     try:
         found = form.column(texts)
-    except Exception:
-        return None
-    return None if found is None else list(found)
+    except (ValueError, LookupError):
+        found = None
+    assert found is None or None not in found or isinstance(found, PartlyUsual)
+    return [None] * len(texts) if found is None else list(found)
 
 
 @pytest.mark.parametrize("name", USUAL)
 def test_many_usual_values_are_of_the_form(name: str) -> None:
     form, convert, values = USUAL[name]
     assert form is not None
-    texts = [value.decode() for value in values if value not in (b"0", b"1") or name != "boolean"]
-    assert _column(form, texts) == [(convert(text.encode()) or b"").decode() for text in texts]
-    assert _column(form, texts[:1]) == [(convert(texts[0].encode()) or b"").decode()]
+    expected = [(convert(value) or b"").decode() for value in values]
+    assert _column(form, [value.decode() for value in values]) == expected
+    assert _column(form, [values[0].decode()]) == expected[:1]
 
 
 @pytest.mark.parametrize("name", USUAL)
@@ -107,15 +109,21 @@ def test_many_values_are_written_as_the_converter_does(name: str, data: st.DataO
     assert form is not None
     texts = []
     for _ in range(data.draw(st.integers(1, 3))):
-        text = [*data.draw(st.sampled_from(values)).decode()]
+        letters = [*data.draw(st.sampled_from(values)).decode()]
         for _ in range(data.draw(st.integers(0, 2))):
-            at = data.draw(st.integers(0, len(text)))
+            at = data.draw(st.integers(0, len(letters)))
             put = data.draw(st.sampled_from(["", "0", "9", ".", "-", " ", "+", "N", "é", "\n"]))
-            text[at : at + data.draw(st.integers(0, 1))] = put
-        texts.append("".join(text))
-    found = _column(form, texts)
-    if found is not None:
-        assert [json.encode() for json in found] == [convert(text.encode()) for text in texts]
+            letters[at : at + data.draw(st.integers(0, 1))] = put
+        texts.append("".join(letters))
+    for text, json in zip(texts, _column(form, texts), strict=True):
+        assert json is None or json.encode() == convert(text.encode())
+
+
+def test_values_of_another_form_do_not_spoil_the_others() -> None:
+    assert _column(TEXT_FORM, ["a", "é", "\x01", "b"]) == ['"a"', None, None, '"b"']
+    whole, short = "2024-02-29 23:59:59.123456+00", "2024-02-29 23:59:59.12345+00"
+    form = iso_form(6, zone=True)
+    assert _column(form, [short, whole, short]) == [None, '"2024-02-29T23:59:59.123456Z"', None]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +147,7 @@ def test_many_values_are_written_as_the_converter_does(name: str, data: st.DataO
 def test_what_is_of_another_form(form: UsualForm, value: bytes) -> None:
     assert _json(form, value) is None
     if value != b"\xff":
-        assert _column(form, [value.decode()]) is None
+        assert _column(form, [value.decode()]) == [None]
 
 
 def test_a_negative_scale_has_no_usual_form() -> None:
