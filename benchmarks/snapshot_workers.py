@@ -1,20 +1,25 @@
 """A snapshot read in parallel: how many times one worker's pace two workers have.
 
-``python -m benchmarks.snapshot_workers`` fills the standard table, and moves its rows as Debezium
-JSON to a sink that drops them: without an executor, with one process and with two, in turn, round
-by round. It prints the medians; CPU is in microseconds for each row, of this process, of its
-workers with their start, and of the server.
+``python -m benchmarks.snapshot_workers`` fills the standard table, and moves its rows as AWS DMS or
+Debezium JSON to a sink that drops them: without an executor, with one process and with two, in
+turn, round by round. It prints the medians; CPU is in microseconds for each row, of this process,
+of its workers with their start, and of the server.
+
+On two cores a second worker has what the first, the server and this process leave of them. DMS JSON
+is made row by row, and that is most of the work; Debezium JSON takes so little of it that one worker
+beside the server is near to what two cores can do.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import multiprocessing
 import os
 import resource
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,7 +29,14 @@ from typing import Final
 from benchmarks import backlog
 from benchmarks.memory import forget_peak, resident_mb
 from benchmarks.server import PUBLICATION, Backlogs, run_backlogs
-from pglogical_cdc import DebeziumFormatter, Pipeline, Record, ReplicationReader
+from pglogical_cdc import (
+    DebeziumFormatter,
+    DmsFormatter,
+    Formatter,
+    Pipeline,
+    Record,
+    ReplicationReader,
+)
 from tests.servers import CHOICES
 
 __all__ = ("Taken", "main", "take_snapshot")
@@ -70,12 +82,19 @@ class _Dropping:
         pass
 
 
-def take_snapshot(backlogs: Backlogs, database: str, workers: int) -> Taken:
+_FORMATTERS: Final[dict[str, Callable[[], Formatter]]] = {
+    "dms": DmsFormatter,
+    "debezium": functools.partial(DebeziumFormatter, topic_prefix="bench"),
+}
+
+
+def take_snapshot(backlogs: Backlogs, database: str, format_: str, workers: int) -> Taken:
     """Move all rows of a database.
 
     Args:
         backlogs: the server.
         database: its name.
+        format_: ``dms`` or ``debezium``.
         workers: processes; 0 is to read without an executor.
     """
     sink = _Dropping()
@@ -100,7 +119,7 @@ def take_snapshot(backlogs: Backlogs, database: str, workers: int) -> Taken:
         assert postmaster is not None
         server = _seconds_of(postmaster)
         here, began = time.process_time(), time.perf_counter()
-        Pipeline(reader, formatter=DebeziumFormatter(topic_prefix="bench"), sink=sink).run()
+        Pipeline(reader, formatter=_FORMATTERS[format_](), sink=sink).run()
         wall, here = time.perf_counter() - began, time.process_time() - here
         peak = resident_mb("VmHWM")
     time.sleep(_REAPED)
@@ -133,6 +152,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--pg", default="18", choices=CHOICES, help="PostgreSQL (%(default)s)")
+    parser.add_argument("--format", default="dms", choices=_FORMATTERS, help="%(default)s")
     arguments = parser.parse_args()
     found: dict[int, list[Taken]] = {0: [], 1: [], 2: []}
     with run_backlogs(arguments.pg) as backlogs:
@@ -145,7 +165,9 @@ def main() -> None:
             connection.execute("CHECKPOINT")
         for number in range(arguments.rounds):
             for workers in found if number % 2 else reversed(found):
-                found[workers].append(take_snapshot(backlogs, "snapshot", workers))
+                found[workers].append(
+                    take_snapshot(backlogs, "snapshot", arguments.format, workers)
+                )
     for workers, taken in found.items():
         rate = statistics.median(each.rows / each.wall for each in taken)
         cpu = [
