@@ -6,8 +6,8 @@ turn, round by round. It prints the medians; CPU is in microseconds for each row
 of its workers with their start, and of the server.
 
 On two cores a second worker has what the first, the server and this process leave of them. DMS JSON
-is made row by row, and that is most of the work; Debezium JSON takes so little of it that one worker
-beside the server is near to what two cores can do.
+is made row by row, and that is most of the work; Debezium JSON takes so little of it that one
+worker beside the server is near to what two cores can do.
 """
 
 from __future__ import annotations
