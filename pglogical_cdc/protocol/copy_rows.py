@@ -9,15 +9,23 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeAlias, cast, overload
+from itertools import repeat
+from typing import Final, NamedTuple, cast, overload
 
 from pglogical_cdc.errors import ProtocolError, TruncatedMessageError
 from pglogical_cdc.protocol.tuples import BinaryValue, ColumnValue, TupleData
 
 __all__ = ("CopyRowParser", "TextColumns", "TextRows")
 
-TextColumns: TypeAlias = "Sequence[Sequence[str | None]]"
-"""The values of some rows by column, in text; None for NULL."""
+
+class TextColumns(NamedTuple):
+    """The values of some rows by column, in text."""
+
+    values: Sequence[Sequence[str | None]]
+    """None for NULL."""
+    with_null: frozenset[int] = frozenset()
+    """Which columns have one."""
+
 
 _NAME: Final = "CopyData"
 
@@ -74,7 +82,7 @@ class CopyRowParser:
         r"""Return the values of several messages in text format by column.
 
         >>> CopyRowParser(2).columns([b"1\t\\N\n", b"2\ttab\\there\n"])
-        [['1', '2'], [None, 'tab\there']]
+        TextColumns(values=[['1', '2'], [None, 'tab\there']], with_null=frozenset({1}))
 
         Returns:
             None if the format is binary or has no columns, or if they are not UTF-8 or break the
@@ -84,7 +92,7 @@ class CopyRowParser:
         if not (self._is_text and width):
             return None
         # In the text format a tab or newline within a value is escaped.
-        if {message.count(b"\t") for message in messages} - {width - 1}:
+        if set(map(bytes.count, messages, repeat(b"\t"))) - {width - 1}:
             return None
         try:
             text = b"".join(messages).decode()
@@ -95,11 +103,14 @@ class CopyRowParser:
             return None
         columns = [fields[i::width] for i in range(width)]
         if "\\" not in text:
-            return columns
-        return [
+            return TextColumns(columns)
+        values = [
             [_text_unescaped(field) for field in column] if "\\" in "".join(column) else column
             for column in columns
         ]
+        return TextColumns(
+            values, frozenset(i for i, column in enumerate(values) if None in column)
+        )
 
     def _text(self, data: bytes) -> TupleData:
         if data[-1:] != b"\n":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pglogical_cdc.events import SnapshotPoint, SnapshotRows
 from pglogical_cdc.lsn import LSN
-from pglogical_cdc.protocol import CopyRowParser
+from pglogical_cdc.protocol import CopyRowParser, TextColumns
 from tests.formatters.tables import column, relation
 
 _TABLE = relation(column("id", "int4"), column("v"), primary_key=["id"])
@@ -19,7 +19,7 @@ def test_rows_as_changes_and_by_column() -> None:
     assert [change.key for change in changes] == [{"id": "1"}, {"id": "2"}]
     assert {(change.lsn, change.snapshot) for change in changes} == {(LSN(16), "true")}
     assert all(change.taken is _POINT for change in changes)
-    assert rows.columns() == [["1", "2"], ["canary", None]]
+    assert rows.columns() == TextColumns([["1", "2"], ["canary", None]], frozenset({1}))
     assert "canary" not in repr(rows)
 
 

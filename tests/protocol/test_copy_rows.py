@@ -63,7 +63,8 @@ def test_text_by_column(width: int, data: st.DataObject) -> None:
     parser = CopyRowParser(width)
     columns = parser.columns(messages)
     assert columns is not None
-    assert [*map(list, columns)] == [[row[i] for row in rows] for i in range(width)]
+    assert [*map(list, columns.values)] == [[row[i] for row in rows] for i in range(width)]
+    assert columns.with_null == {i for i in range(width) if None in [row[i] for row in rows]}
     found = parser.rows(messages)
     assert isinstance(found, TextRows)
     assert found.columns() == columns

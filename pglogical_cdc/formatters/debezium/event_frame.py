@@ -166,7 +166,7 @@ class EventFrame:
             f"{self._before}{lsn}{self._middle}{self._names}{self._transaction_id}{lsn}"
             f"{self._rest}{_time(now)}"
         )
-        made = writer.write(columns, self._head, tail)
+        made = writer.write(columns.values, columns.with_null, self._head, tail)
         if made is None:
             return None
         values, keys = made

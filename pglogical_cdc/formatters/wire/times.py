@@ -333,11 +333,13 @@ def iso_form(precision: int, *, zone: bool) -> UsualForm:
 
 
 def _iso_times(column: Sequence[str], zeros: str) -> list[str] | PartlyUsual | None:
-    # The server leaves out zeros at the end of a fraction.
-    usual = [text for text in column if len(text) == len(zeros)]
+    usual, texts = column, "\n".join(column)
+    if len(texts) + 1 != len(column) * (len(zeros) + 1):
+        # The server leaves out zeros at the end of a fraction.
+        usual = [text for text in column if len(text) == len(zeros)]
+        texts = "\n".join(usual)
     if not usual:
         return None
-    texts = "\n".join(usual)
     if texts.encode().translate(_ZEROS) != "\n".join([zeros] * len(usual)).encode():
         return None
     if zeros.endswith("+00"):

@@ -85,6 +85,9 @@ def _booleans(column: Sequence[str]) -> list[str]:
 
 
 def _texts(column: Sequence[str]) -> list[str] | PartlyUsual:
+    texts = "".join(column)
+    if '"' not in texts and "\\" not in texts and texts.isascii() and texts.isprintable():
+        return _quoted(column)
     quoted = list(map(encode_basestring, column))
     if _is_usual("".join(quoted)):
         return quoted
