@@ -14,8 +14,9 @@ from pglogical_cdc.postgres.flavour import AnyConnection, Flavour
 
 __all__ = ("CopyOut",)
 
-_BATCH: Final = 1024
-"""Messages after which a batch ends."""
+_BATCH: Final = 384
+"""Messages after which a batch ends. What is made of more of them does not fit into a processor's
+caches, and of fewer it costs what each batch costs."""
 
 _BATCH_BYTES: Final = 256 * 1024
 """Bytes after which no more of the socket is read for it."""
