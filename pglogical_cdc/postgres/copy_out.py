@@ -14,9 +14,10 @@ from pglogical_cdc.postgres.flavour import AnyConnection, Flavour
 
 __all__ = ("CopyOut",)
 
-_BATCH: Final = 384
-"""Messages after which a batch ends. What is made of more of them does not fit into a processor's
-caches, and of fewer it costs what each batch costs."""
+_BATCH: Final = 256
+"""Messages after which a batch ends. Of fewer it costs what each batch costs; what is made of more
+of them, three objects for a row, is still alive when Python's garbage collector looks at it, and a
+row costs a third more."""
 
 _BATCH_BYTES: Final = 256 * 1024
 """Bytes after which no more of the socket is read for it."""
