@@ -50,16 +50,19 @@ class Fold:
         self.unfit: dict[str, str] = {}
         """What did not fit, by table. A TRUNCATE makes it good: what it removed is not in the
         snapshot any more when that reads the table after it, but still in the stream before it."""
+        self.history: list[str] = []
+        """What emptied tables of the copy: snapshots that began, and TRUNCATE."""
         self._strict = strict
-        self._last = Position(LSN(0), 0)
+        self.last = Position(LSN(0), 0)
+        """Of the changes of the stream."""
 
     def apply(self, change: Change) -> None:
         """Apply a change; one that came before, in a transaction that was cut off, does nothing."""
         assert change.table is not None
         if not isinstance(change, SnapshotRead):
-            if change.position <= self._last:
+            if change.position <= self.last:
                 return
-            self._last = change.position
+            self.last = change.position
             self.changes += 1
         rows = self.tables[change.table]
         match change:
@@ -70,6 +73,7 @@ class Fold:
             case SnapshotRead(number=number, after=after):
                 if number == 1:
                     # It begins, or begins anew after a crash.
+                    self.history.append(f"snapshot at {change.position}")
                     self.tables = {name: {} for name in TABLES}
                     rows, self.read = self.tables[change.table], 0
                 self.read += 1
@@ -91,6 +95,7 @@ class Fold:
                 self._expect(change, before[_KEY] in rows)
                 rows.pop(before[_KEY], None)
             case Truncate():
+                self.history.append(f"TRUNCATE {change.table} at {change.position}")
                 rows.clear()
                 self.emptied.add(change.table)
                 self.unfit.pop(change.table, None)

@@ -1,6 +1,7 @@
 """A consumer in a process of its own, which is killed at any moment and started again.
 
-It keeps its copy in a file, which it replaces before it asks for more.
+It keeps its copy in a file, which it replaces before it asks for more, and says how far it is: a
+kill is to come where it was meant to, on a machine of any speed.
 """
 
 from __future__ import annotations
@@ -10,34 +11,46 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
-from pglogical_cdc import FileOffsets, ReplicationReader
+from pglogical_cdc import FileOffsets, ReplicationReader, SnapshotRead
 from tests.snapshot.fold import Fold
 
-__all__ = ("load", "resumable", "run_for")
+__all__ = ("Mark", "load", "resumable", "run_until")
 
 _ROOT: Final = Path(__file__).parents[2]
 
+Mark: TypeAlias = Literal["start", "row", "change"]
+"""How far a consumer is: its process has begun, its copy has a row of the snapshot that has come
+to this process, or a change of the stream."""
 
-def run_for(seconds: float, dsn: str, slot: str, path: Path, offsets: Path | None = None) -> None:
-    """Run the consumer, and kill it after some time.
+
+def run_until(
+    mark: Mark, seconds: float, dsn: str, slot: str, path: Path, offsets: Path | None = None
+) -> None:
+    """Run the consumer, and kill it some time after it has got somewhere.
 
     Args:
-        seconds: the time.
+        mark: where; a consumer that finds no row to read goes on to its first change.
+        seconds: the time after that.
         dsn: where to connect.
         slot: the slot.
         path: the file of the copy.
         offsets: where the offsets of a snapshot are that is resumed; None for one that is not.
     """
     given = [dsn, slot, str(path), *([] if offsets is None else [str(offsets)])]
-    process = subprocess.Popen([sys.executable, "-m", "tests.snapshot.killed", *given], cwd=_ROOT)
-    try:
-        code: int | None = process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        code = None
-    process.kill()
-    process.wait()
+    command = [sys.executable, "-m", "tests.snapshot.killed", *given]
+    with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            said: str = "start"
+            while said not in (mark, "change", ""):
+                said = process.stdout.readline().strip()
+            code: int | None = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            process.kill()
     assert code is None, f"the consumer has ended by itself, with {code}"
 
 
@@ -67,6 +80,7 @@ def resumable(offsets: Path) -> dict[str, Any]:
 
 def _consume(dsn: str, slot: str, path: Path, offsets: Path | None = None) -> None:
     fold = load(path)
+    said: set[Mark] = set()
     given = {} if offsets is None else resumable(offsets)
     with ReplicationReader(
         dsn, slot=slot, publications="pub", create=True, snapshot="initial", **given
@@ -75,6 +89,12 @@ def _consume(dsn: str, slot: str, path: Path, offsets: Path | None = None) -> No
             for change in batch:
                 fold.apply(change)
             _save(fold, path)
+            for change in batch:
+                mark: Mark = "row" if isinstance(change, SnapshotRead) else "change"
+                if mark not in said:
+                    said.add(mark)
+                    sys.stdout.write(f"{mark}\n")
+                    sys.stdout.flush()
 
 
 if __name__ == "__main__":

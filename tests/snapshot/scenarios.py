@@ -17,7 +17,7 @@ from pglogical_cdc import SnapshotRead
 from tests.reading import reader
 from tests.servers import Database
 from tests.snapshot.fold import Fold, differences, read_tables
-from tests.snapshot.killed import load, resumable, run_for
+from tests.snapshot.killed import Mark, load, resumable, run_until
 from tests.snapshot.locks import locks_watched
 from tests.snapshot.writers import TABLES, create_tables, writers
 
@@ -26,7 +26,15 @@ __all__ = ("SCENARIOS", "Scenario", "Told")
 _ROWS: Final = 3000
 """Rows of each table when writing begins."""
 
-_KILLS: Final = 6
+_KILLS: Final[tuple[tuple[Mark, float], ...]] = (
+    ("start", 1.2),
+    ("row", 0.3),
+    ("row", 0.3),
+    ("change", 0.6),
+    ("start", 1.2),
+    ("change", 0.6),
+)
+"""Where a consumer is killed, and so many seconds later at most."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +85,10 @@ def copy_of_a_consumer_that_is_killed(
     create_tables(database.dsn, _ROWS)
     source, path = random.Random(seed), folder / "copy"
     with writers(database.dsn, seed):
-        # About the time that it takes to start, to read the rows, and to have streamed a while.
-        for _ in range(_KILLS):
-            run_for(source.uniform(0.5, 1.8), database.dsn, slot, path)
+        for mark, longest in _KILLS:
+            run_until(mark, source.uniform(0, longest), database.dsn, slot, path)
     fold = load(path)
+    assert fold.changes > 0, "no change was folded before a kill"
     with reader(database, slot, create=True, snapshot="initial", until="now") as made:
         for change in made:
             fold.apply(change)
@@ -89,7 +97,7 @@ def copy_of_a_consumer_that_is_killed(
         "SELECT slot_name FROM pg_replication_slots WHERE database = %s", [database.name]
     )
     assert slots == [(slot,)], f"slots that are there: {slots}"
-    return Told(fold.rows, fold.changes, _KILLS)
+    return Told(fold.rows, fold.changes, len(_KILLS))
 
 
 def copy_of_three_tables_beside_the_stream(
@@ -127,9 +135,10 @@ def copy_of_a_killed_consumer_that_resumes(
     given = resumable(offsets)
     with locks_watched(database.dsn):
         with writers(database.dsn, seed):
-            for _ in range(_KILLS):
-                run_for(source.uniform(0.5, 1.5), database.dsn, slot, path, offsets)
+            for mark, longest in _KILLS:
+                run_until(mark, source.uniform(0, longest), database.dsn, slot, path, offsets)
         fold = load(path)
+        assert fold.changes > 0, "no change was folded before a kill"
         with reader(database, slot, create=True, snapshot="initial", until="now", **given) as made:
             for change in made:
                 fold.apply(change)
@@ -137,12 +146,15 @@ def copy_of_a_killed_consumer_that_resumes(
     stored = given["offsets"].load(slot)
     assert stored is not None
     assert stored.snapshot == "", "the snapshot is not over"
-    return Told(fold.rows, fold.changes, _KILLS)
+    return Told(fold.rows, fold.changes, len(_KILLS))
 
 
 def _check(fold: Fold, database: Database) -> None:
     found = differences(fold.tables, read_tables(database.dsn))
-    assert found == [], f"the copy is not what the server has: {found}"
+    assert found == [], (
+        f"the copy is not what the server has: {found}; it was emptied by {fold.history},"
+        f" and its last change is at {fold.last}"
+    )
 
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {

@@ -103,9 +103,7 @@ def test_every_seed_on_the_page_has_passed() -> None:
     assert "-dirty" not in text
     rows = _rows(text)
     assert {scenario for scenario, *_ in rows} == set(SCENARIOS)
-    changes = dict.fromkeys(SCENARIOS, 0)
-    for scenario, _, seeds, passed, read, folded, *_ in rows:
+    for _, _, seeds, passed, read, folded, *_ in rows:
         assert passed == seeds
         assert int(read.replace(",", "")) > 0
-        changes[scenario] += int(folded.replace(",", ""))
-    assert 0 not in changes.values()
+        assert int(folded.replace(",", "")) > 0
