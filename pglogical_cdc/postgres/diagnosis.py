@@ -62,7 +62,12 @@ def diagnose_connect(error: psycopg.OperationalError) -> CdcError:
 
 
 def diagnose(
-    error: psycopg.Error, *, slot: str, streaming: bool = False, commit_lsn: LSN | None = None
+    error: psycopg.Error,
+    *,
+    slot: str,
+    streaming: bool = False,
+    temporary: bool = False,
+    commit_lsn: LSN | None = None,
 ) -> CdcError:
     """Return the typed error for what a command or the stream failed with.
 
@@ -70,6 +75,7 @@ def diagnose(
         error: as psycopg raised it.
         slot: name of the replication slot in use.
         streaming: whether changes were being streamed.
+        temporary: whether the slot is gone with any error of its connection.
         commit_lsn: commit LSN of the transaction whose changes were being streamed.
     """
     diag = error.diag
@@ -116,21 +122,28 @@ def diagnose(
             slot=slot,
         )
     if streaming:
-        to, committed = "LSN", ""
-        find = "; pglogical_cdc.slots.poisoned finds where it commits"
-        if commit_lsn is not None:
-            to, committed = repr(str(LSN(commit_lsn + 1))), f" that commits at {commit_lsn}"
-            find = ""
+        committed = "" if commit_lsn is None else f" that commits at {commit_lsn}"
         return DecodingFailedError(
             f"the server cannot decode a transaction of slot {slot!r}{committed}{_where(diag)}: "
-            f"{text} (SQLSTATE {code}); to give that transaction up, move the slot past it with "
-            f"pglogical_cdc.slots.advance(conninfo, {slot!r}, to={to}){find}; to keep what it "
-            "changed, drop the slot and take a new snapshot",
+            f"{text} (SQLSTATE {code}); {_way_past(slot, commit_lsn, temporary=temporary)}",
             sqlstate=code,
             slot=slot,
             commit_lsn=commit_lsn,
         )
     return SourceError(f"{text} (SQLSTATE {code})", sqlstate=code, slot=slot)
+
+
+def _way_past(slot: str, commit_lsn: LSN | None, *, temporary: bool) -> str:
+    if temporary:
+        return "the slot was temporary, and is gone: open a new reader, which begins anew"
+    to, find = "LSN", "; pglogical_cdc.slots.poisoned finds where it commits"
+    if commit_lsn is not None:
+        to, find = repr(str(LSN(commit_lsn + 1))), ""
+    return (
+        "to give that transaction up, move the slot past it with "
+        f"pglogical_cdc.slots.advance(conninfo, {slot!r}, to={to}){find}; to keep what it "
+        "changed, drop the slot and take a new snapshot"
+    )
 
 
 def _text(error: psycopg.Error) -> str:

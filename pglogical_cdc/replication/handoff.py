@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import psycopg
 from attrs import evolve
@@ -175,15 +175,12 @@ class Handoff:
             Stopped: the flavour was stopped.
         """
         server, connection = self.opened.server, self.opened.connection
-        settings = evolve(self._settings, slot=self.snapshot.slot.name)
+        settings = evolve(self._settings, slot=self.snapshot.slot.name, temporary=True)
         try:
             if server.client_encoding != "UTF8":
                 encoding = set_client_encoding(server.client_encoding)
                 await exchange(connection, encoding, self._flavour, patience)
-            # Who asked for messages later would lose the connection, and with it the slot.
-            stream = Stream(
-                connection, server, self.session, settings, self._flavour, watermarks=True
-            )
+            stream = Stream(connection, server, self.session, settings, self._flavour)
             await stream.start(LSN(self.session.progress.delivered_end), patience)
         except psycopg.Error as error:
             raise diagnose(error, slot=settings.slot) from error
@@ -228,14 +225,32 @@ class Handoff:
 
     # -- errors
 
-    def lost(self, error: ConnectionLostError) -> ConnectionLostError:
-        """Return the error of a stream that is lost, and with it the slot."""
-        return ConnectionLostError(
-            f"{error}. The slot was bound to it until the rows of the snapshot are "
-            "acknowledged: open a new reader, which takes the snapshot anew",
-            sqlstate=error.sqlstate,
-            slot=self._settings.slot,
-        )
+    def end(self, error: CdcError, stream: Stream | None) -> NoReturn:
+        """Raise the error that has ended it.
+
+        Args:
+            error: what reading has failed with.
+            stream: the stream of the temporary slot, if it has begun.
+
+        Raises:
+            CdcError: that error, or that of the stream: with any of its connection the server drops
+                the slot, and all that is known of it later is that it is not there.
+        """
+        if stream is None:
+            raise error
+        try:
+            if isinstance(error, SnapshotError):
+                stream.find_error()
+        except CdcError as found:
+            error = found
+        if isinstance(error, ConnectionLostError):
+            raise ConnectionLostError(
+                f"{error}. The slot was bound to it until the rows of the snapshot are "
+                "acknowledged: open a new reader, which takes the snapshot anew",
+                sqlstate=error.sqlstate,
+                slot=self._settings.slot,
+            ) from None
+        raise error
 
     def interrupted(self) -> CdcError:
         """Return the error of reading that a signal has left in the middle of something."""

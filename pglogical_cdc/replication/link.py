@@ -13,6 +13,7 @@ from pglogical_cdc.errors import (
     CdcError,
     ConfigurationError,
     ConnectionLostError,
+    DecodingFailedError,
     OffsetStoreError,
     SilentServerError,
     SlotInUseError,
@@ -189,9 +190,7 @@ class Link:
                 # The slot is still there, on a connection of its own.
                 pause = self._retries.delay(error)
             if pause is None:
-                if isinstance(error, ConnectionLostError) and self.stream is not None:
-                    raise handoff.lost(error) from None
-                raise error
+                handoff.end(error, self.stream)
             self.drop(error, attempt=self._retries.failures, delay=pause)
             return
         self.note_progress(session)
@@ -201,6 +200,8 @@ class Link:
             # It was given up too early, and a new stream describes it anew.
             session.relation_limit *= 2
             delay = 0.0
+        elif isinstance(error, DecodingFailedError) and self._settings.temporary:
+            delay = None  # the slot is gone
         else:
             delay = self._retries.delay(error)
         if delay is None:

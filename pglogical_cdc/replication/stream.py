@@ -151,6 +151,15 @@ class Stream:
         self._window_messages += len(received)
         return bool(received)
 
+    def find_error(self) -> None:
+        """Read what is here, for the error that it may end with.
+
+        Raises:
+            CdcError: that error.
+        """
+        while self.receive():
+            self.messages.clear()
+
     @property
     def is_half_read(self) -> bool:
         """Whether a signal came while something was read, which may be lost."""
@@ -173,6 +182,7 @@ class Stream:
             error,
             slot=self._settings.slot,
             streaming=True,
+            temporary=self._settings.temporary,
             commit_lsn=self._session.commit_lsn,
         )
 

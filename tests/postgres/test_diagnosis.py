@@ -96,6 +96,14 @@ def test_failed_decoding_names_its_place() -> None:
     assert "slots.advance(conninfo, 'shop', to=LSN)" in str(found)
 
 
+def test_failed_decoding_of_a_temporary_slot_begins_anew() -> None:
+    found = diagnose(_Failure("XX000"), slot="shop", streaming=True, temporary=True)
+    assert isinstance(found, DecodingFailedError)
+    assert str(found).endswith(
+        "the slot was temporary, and is gone: open a new reader, which begins anew"
+    )
+
+
 def test_failed_decoding_names_the_transaction_and_how_to_give_it_up() -> None:
     lsn = LSN.parse("1/FFFFFFFF")
     found = diagnose(_Failure("XX000"), slot="shop", streaming=True, commit_lsn=lsn)

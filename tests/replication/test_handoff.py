@@ -77,8 +77,8 @@ def test_stream_comes_from_the_temporary_slot_until_then(
         ((name, temporary),) = _slots(database)
         assert name.startswith(slot_name)
         assert temporary
-        lost = handoff.lost(ConnectionLostError("gone", slot=slot_name))
-        assert "open a new reader" in str(lost)
+        with pytest.raises(ConnectionLostError, match="open a new reader"):
+            handoff.end(ConnectionLostError("gone", slot=slot_name), link.stream)
         run(link.close(None, is_half_done=False, has_changes=False))
         assert link.stream is None
     deadline = time.monotonic() + 10

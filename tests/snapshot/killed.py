@@ -13,16 +13,29 @@ import sys
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from pglogical_cdc import FileOffsets, ReplicationReader, SnapshotRead
+from pglogical_cdc import DecodingFailedError, FileOffsets, ReplicationReader, SnapshotRead
 from tests.snapshot.fold import Fold
 
-__all__ = ("Mark", "load", "resumable", "run_until")
+__all__ = ("CannotDecodeError", "Mark", "is_undecodable", "load", "resumable", "run_until")
 
 _ROOT: Final = Path(__file__).parents[2]
 
 Mark: TypeAlias = Literal["start", "row", "change"]
 """How far a consumer is: its process has begun, its copy has a row of the snapshot that has come
 to this process, or a change of the stream."""
+
+
+_CANNOT_DECODE: Final = 3
+"""The code with which a consumer ends then."""
+
+
+def is_undecodable(error: BaseException) -> bool:
+    """Tell whether the server says of a slot that it cannot decode what it has made itself."""
+    return isinstance(error, DecodingFailedError) and "could not map file" in str(error)
+
+
+class CannotDecodeError(Exception):
+    """The server cannot decode the slot of a consumer."""
 
 
 def run_until(
@@ -37,6 +50,9 @@ def run_until(
         slot: the slot.
         path: the file of the copy.
         offsets: where the offsets of a snapshot are that is resumed; None for one that is not.
+
+    Raises:
+        CannotDecodeError: the server cannot decode its slot.
     """
     given = [dsn, slot, str(path), *([] if offsets is None else [str(offsets)])]
     command = [sys.executable, "-m", "tests.snapshot.killed", *given]
@@ -51,6 +67,8 @@ def run_until(
             code = None
         finally:
             process.kill()
+    if code == _CANNOT_DECODE:
+        raise CannotDecodeError
     assert code is None, f"the consumer has ended by itself, with {code}"
 
 
@@ -98,4 +116,9 @@ def _consume(dsn: str, slot: str, path: Path, offsets: Path | None = None) -> No
 
 
 if __name__ == "__main__":
-    _consume(sys.argv[1], sys.argv[2], *map(Path, sys.argv[3:]))
+    try:
+        _consume(sys.argv[1], sys.argv[2], *map(Path, sys.argv[3:]))
+    except DecodingFailedError as error:
+        if not is_undecodable(error):
+            raise
+        raise SystemExit(_CANNOT_DECODE) from None

@@ -28,6 +28,7 @@ import psycopg
 
 from tests.faults.page import commit_of_this
 from tests.servers import CHOICES, EMBEDDED, Database, Server, new_database, run_server
+from tests.snapshot.killed import CannotDecodeError, is_undecodable
 from tests.snapshot.scenarios import SCENARIOS, Told
 
 __all__ = ("PAGE", "Outcome", "cannot_decode", "run_seed", "run_seeds", "table", "written")
@@ -77,9 +78,11 @@ def run_seed(server: Server, scenario: str, version: str, seed: int) -> Outcome:
             try:
                 with tempfile.TemporaryDirectory() as folder, _patience(_PATIENCE):
                     told = SCENARIOS[scenario](database, f"seed_{seed}", seed, Path(folder))
-            except Exception:
+            except Exception as error:
                 what = f"{scenario}, PostgreSQL {version}, seed {seed}"
-                if cannot_decode(database):
+                # A temporary slot is gone with the error.
+                is_told = isinstance(error, CannotDecodeError) or is_undecodable(error)
+                if is_told or cannot_decode(database):
                     _say(f"{what}: the server itself cannot decode its slot")
                     anew += 1
                     continue

@@ -19,6 +19,7 @@ from pglogical_cdc import (
     ConfigurationError,
     ConnectionLostError,
     DebeziumFormatter,
+    DecodingFailedError,
     DmsFormatter,
     Formatter,
     MessageTooLargeError,
@@ -617,6 +618,18 @@ def test_temporary(database: Database, slot_name: str) -> None:
     assert _only(database)
 
 
+def test_a_temporary_one_that_cannot_be_decoded(database: Database, slot_name: str) -> None:
+    _make(database)
+    database.execute("CREATE TABLE bad (id int PRIMARY KEY, v aclitem[])")
+    with _begin(database, slot_name, temporary=True, binary=True) as made:
+        changes = iter(made)
+        assert keys([next(changes) for _ in range(3)]) == [1, 2, 3]
+        database.execute("INSERT INTO bad VALUES (1, '{postgres=r/postgres}')")
+        with pytest.raises(DecodingFailedError, match="open a new reader, which begins anew"):
+            next(changes)
+        assert made.stats.reconnects == 0
+
+
 @pytest.mark.pg(17)
 def test_failover(database: Database, slot_name: str) -> None:
     _make(database)
@@ -852,6 +865,26 @@ def test_a_lost_stream_of_the_temporary_slot_ends_it(database: Database, slot_na
         with pytest.raises(ConnectionLostError, match="takes the snapshot anew"):
             next(changes)
     assert _only(database)
+
+
+@pytest.mark.parametrize("is_acknowledged", [False, True])
+def test_a_slot_that_cannot_be_decoded_ends_it(
+    database: Database, slot_name: str, *, is_acknowledged: bool
+) -> None:
+    _make(database)
+    database.execute("CREATE TABLE bad (id int PRIMARY KEY, v aclitem[])")
+    with _begin(database, slot_name, ack="manual", binary=True) as made:
+        changes = iter(made)
+        rows = [next(changes) for _ in range(3)]
+        database.execute("INSERT INTO t VALUES (4)")
+        assert keys([next(changes)]) == [4]
+        # It has no binary form, and with the error the server drops the slot.
+        database.execute("INSERT INTO bad VALUES (1, '{postgres=r/postgres}')")
+        assert _only(database)
+        if is_acknowledged:
+            made.ack(rows[-1])
+        with pytest.raises(DecodingFailedError, match="open a new reader, which begins anew"):
+            next(changes)
 
 
 def test_somebody_else_makes_the_slot(database: Database, slot_name: str) -> None:

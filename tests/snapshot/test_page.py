@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from pglogical_cdc import DecodingFailedError
 from tests.servers import Database, Server
 from tests.snapshot import page
+from tests.snapshot.killed import CannotDecodeError, is_undecodable
 from tests.snapshot.page import PAGE, Outcome, cannot_decode, run_seed, table, written
 from tests.snapshot.scenarios import SCENARIOS, Told
 
@@ -74,6 +76,20 @@ def test_a_seed_is_run_anew_only_if_the_server_cannot_decode(
     monkeypatch.setattr(page, "cannot_decode", lambda database: False)
     outcome = run_seed(server, "fails", "18", 7)
     assert (outcome.told, outcome.anew, runs) == (None, 0, [7])
+    runs.clear()
+
+    def is_told_twice(database: Database, slot: str, seed: int, folder: Path) -> Told:
+        runs.append(seed)
+        if len(runs) == 1:
+            raise CannotDecodeError
+        if len(runs) == 2:
+            raise DecodingFailedError("could not map filenumber to relation OID")
+        return Told(1, 0)
+
+    monkeypatch.setattr(page, "SCENARIOS", {"fails": is_told_twice})
+    outcome = run_seed(server, "fails", "18", 7)
+    assert (outcome.told, outcome.anew, runs) == (Told(1, 0), 2, [7, 7, 7])
+    assert not is_undecodable(DecodingFailedError("no binary output function"))
 
 
 @pytest.mark.pg
