@@ -103,7 +103,7 @@ def _consume(dsn: str, slot: str, path: Path, offsets: Path | None = None) -> No
     with ReplicationReader(
         dsn, slot=slot, publications="pub", create=True, snapshot="initial", **given
     ) as reader:
-        for batch in reader.batches(max_rows=500, max_seconds=0.05):
+        for batch in reader.batches(max_rows=2000, max_seconds=0.1):
             for change in batch:
                 fold.apply(change)
             _save(fold, path)
