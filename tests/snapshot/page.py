@@ -1,8 +1,9 @@
 """The table of the page "Snapshots": how many seeds of each scenario have passed.
 
 ``python -m tests.snapshot.page`` runs a hundred seeds of each scenario on each version, in several
-processes with a server each, and writes the table anew; ``--seeds 3`` and ``--pg 18`` are for
-trying. It fails if one seed has failed.
+processes with a server each, and writes the table anew. With ``--scenario`` it runs some of them,
+and leaves the rows of the others; ``--seeds 3`` and ``--pg 18`` are for trying. It fails if one
+seed has failed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,16 +129,24 @@ def _patience(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def table(outcomes: Iterable[Outcome], commit: str) -> str:
-    """Return what is made of the page."""
+def table(outcomes: Iterable[Outcome], commit: str, page: str = "") -> str:
+    """Return what is made of the page.
+
+    Args:
+        outcomes: what became of the seeds.
+        commit: of which they were run.
+        page: the page, whose rows of scenarios that were not run stay.
+    """
     outcomes = list(outcomes)
     lines = [
-        f"Commit `{commit}`, Python {platform.python_version()}, psycopg {psycopg.__version__}.",
+        f"Python {platform.python_version()}, psycopg {psycopg.__version__}.",
         "",
-        "| scenario | PostgreSQL | seeds | passed | rows read | changes folded | kills | anew |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| scenario | PostgreSQL | seeds | passed | rows read | changes folded | kills | anew"
+        " | commit |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     for scenario in SCENARIOS:
+        rows = []
         for version in CHOICES:
             found = [
                 each for each in outcomes if (each.scenario, each.version) == (scenario, version)
@@ -152,8 +161,10 @@ def table(outcomes: Iterable[Outcome], commit: str) -> str:
                     sum(one.kills for one in passed),
                     sum(each.anew for each in found),
                 )
-                cells = (scenario, version, *(f"{count:,}" for count in counts))
-                lines.append(f"| {' | '.join(cells)} |")
+                cells = (scenario, version, *(f"{count:,}" for count in counts), f"`{commit}`")
+                rows.append(f"| {' | '.join(cells)} |")
+        begin = f"| {scenario} |"
+        lines += rows or [line for line in page.splitlines() if line.startswith(begin)]
     return "\n".join(lines)
 
 
@@ -166,7 +177,9 @@ def written(page: str, made: str) -> str:
     return f"{before}{begin}\n\n{made}\n\n{end}{after}"
 
 
-def _run_all(versions: Sequence[str], seeds: int, jobs: int) -> list[Outcome]:
+def _run_all(
+    scenarios: Collection[str], versions: Sequence[str], seeds: int, jobs: int
+) -> list[Outcome]:
     outcomes: list[Outcome] = []
     # Spawned, because a server must not inherit what belongs to another.
     context = multiprocessing.get_context("spawn")
@@ -175,12 +188,12 @@ def _run_all(versions: Sequence[str], seeds: int, jobs: int) -> list[Outcome]:
             pool.submit(run_seeds, scenario, version, range(first, min(first + _SLICE, seeds)))
             for first in range(0, seeds, _SLICE)
             for version in versions
-            for scenario in SCENARIOS
+            for scenario in scenarios
         ]
         for done in as_completed(running):
             outcomes += done.result()
             failed = sum(each.told is None for each in outcomes)
-            total = seeds * len(versions) * len(SCENARIOS)
+            total = seeds * len(versions) * len(scenarios)
             _say(f"{len(outcomes)} of {total} seeds, {failed} failed")
     return outcomes
 
@@ -209,13 +222,15 @@ def _main() -> int:
     parser.add_argument("--seeds", type=int, default=100, help="of each (%(default)s)")
     numbered = [choice for choice in CHOICES if choice != EMBEDDED]
     parser.add_argument("--pg", type=_versions, default=numbered, metavar="VERSION,...")
+    parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="repeatable")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (%(default)s)")
     arguments = parser.parse_args()
     commit = commit_of_this()
-    outcomes = _run_all(arguments.pg, arguments.seeds, arguments.jobs)
+    scenarios = arguments.scenario or SCENARIOS
+    outcomes = _run_all(scenarios, arguments.pg, arguments.seeds, arguments.jobs)
     _durations(outcomes)
-    page = written(PAGE.read_text(encoding="utf-8"), table(outcomes, commit))
-    PAGE.write_text(page, encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(written(page, table(outcomes, commit, page)), encoding="utf-8")
     return int(any(each.told is None for each in outcomes))
 
 

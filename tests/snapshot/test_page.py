@@ -30,9 +30,18 @@ def test_table_has_sums_by_scenario_and_version() -> None:
         Outcome(_SCENARIO, "14", 0, 1.0, Told(1, 2, 3)),
     ]
     assert _rows(table(outcomes, "abc")) == [
-        [_SCENARIO, "14", "1", "1", "1", "2", "3", "0"],
-        [_SCENARIO, "18", "3", "2", "1,500", "230", "12", "2"],
+        [_SCENARIO, "14", "1", "1", "1", "2", "3", "0", "`abc`"],
+        [_SCENARIO, "18", "3", "2", "1,500", "230", "12", "2", "`abc`"],
     ]
+
+
+def test_rows_of_scenarios_that_were_not_run_stay() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    made = table([Outcome(_SCENARIO, "18", 0, 1.0, Told(1, 2, 3))], "abc", page)
+    others = [row for row in _rows(page) if row[0] != _SCENARIO]
+    assert len(others) == 15
+    assert [row for row in _rows(made) if row[0] != _SCENARIO] == others
+    assert [row[1] for row in _rows(made) if row[0] == _SCENARIO] == ["18"]
 
 
 @pytest.mark.pg
