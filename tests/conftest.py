@@ -12,6 +12,7 @@ import uuid
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import CHOICES, EMBEDDED, Database, Server, new_database, run_server
 
@@ -27,6 +28,10 @@ _NEWEST_ONLY: Final = {"snapshot", "replication", "pipeline", "offsets"}
 """Folders whose tests need all versions only in a run of the slow tests: what the versions differ
 in is tested in the folders of the protocol, of the server and of the whole."""
 _COMPARED: Final = "compared with Debezium"
+
+# The time of an example is no property of what is tested: a machine that stalls would fail it.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

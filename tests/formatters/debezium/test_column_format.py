@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pglogical_cdc.absent import NOT_SENT, UNCHANGED
@@ -526,7 +526,7 @@ class TestRecords:
         assert before == {**after, "field": "before"}
         assert after["fields"][0] == {"type": "string", "optional": False, "field": "c"}
 
-    @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=150)
     @given(st.data(), st.booleans(), st.booleans())
     def test_every_value_fits_the_schema_beside_it(
         self, data: st.DataObject, faithful: bool, unknown: bool

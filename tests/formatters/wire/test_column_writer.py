@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pglogical_cdc.events import RawValue, Relation, SnapshotPoint, SnapshotRows
@@ -108,7 +108,7 @@ def _cases(
     return table, rows, options
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(_cases())
 def test_rows_at_once_are_those_of_one_by_one(
     case: tuple[Relation, list[tuple[bytes | None, ...]], dict[str, Any]],

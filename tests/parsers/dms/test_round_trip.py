@@ -328,7 +328,7 @@ def _moment(text: str) -> str:
     return plain.rstrip("0").rstrip(".") if "." in plain and " BC" not in plain else plain
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_cases())
 def test_a_load_and_its_table(case: _Case) -> None:
     *tables, load = _Topic(case).load()
@@ -351,7 +351,7 @@ def test_a_load_and_its_table(case: _Case) -> None:
         }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_cases())
 def test_new_rows(case: _Case) -> None:
     topic = _Topic(case)
@@ -371,7 +371,7 @@ def test_new_rows(case: _Case) -> None:
         assert (insert.lsn, insert.ordinal) == (LSN(4100), 1)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_cases())
 def test_updates(case: _Case) -> None:
     topic = _Topic(case)
@@ -417,7 +417,7 @@ def test_updates(case: _Case) -> None:
             assert tombstone.key == update.old_key
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_cases())
 def test_deletes(case: _Case) -> None:
     topic = _Topic(case)
@@ -544,7 +544,7 @@ def test_garbage_is_refused(records: Sequence[tuple[Any, Any]]) -> None:
         _only_typed_errors(parser, value, key)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.data())
 def test_damaged_bytes_are_refused(data: st.DataObject) -> None:
     parser = DmsParser()
@@ -558,7 +558,7 @@ def test_damaged_bytes_are_refused(data: st.DataObject) -> None:
         _only_typed_errors(parser, bytes(content), data.draw(st.sampled_from([None, _KEY])))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.data())
 def test_other_values_of_members_are_refused_or_read(data: st.DataObject) -> None:
     parser = DmsParser()
