@@ -74,6 +74,35 @@ def _is_sent(database: Database, slot: str) -> bool:
     return bool(sent)
 
 
+def _waiting(stream: CopyBoth) -> bytes:
+    """The types of the messages of pgoutput in the client's socket, which stay there.
+
+    What the server has sent need not have arrived.
+    """
+    with socket.socket(fileno=os.dup(stream.socket)) as same:
+        try:
+            data = same.recv(1 << 16, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return b""
+    messages = []
+    while len(data) >= 5 and (end := 1 + int.from_bytes(data[1:5], "big")) <= len(data):
+        if data[:1] == b"d":  # CopyData
+            messages.append(data[5:end])
+        data = data[end:]
+    return _payloads(messages)
+
+
+def _wait_for_commit(stream: CopyBoth) -> None:
+    wait_until(lambda: _waiting(stream).endswith(b"C"))
+
+
+def _has_ended(stream: CopyBoth) -> bool:
+    """Tell whether the last byte of the server is here."""
+    poll = select.poll()
+    poll.register(stream.socket, select.POLLRDHUP)
+    return bool(poll.poll(0))
+
+
 def _read_to_the_end(stream: CopyBoth) -> None:
     while True:
         _read(stream)
@@ -134,6 +163,7 @@ def test_what_came_before_an_error_is_good(
     _insert_and_end(
         database,
         slot_name,
+        stream,
         lambda: database.execute(
             "SELECT pg_terminate_backend(%s)", [active_pid(database, slot_name)]
         ),
@@ -151,16 +181,18 @@ def test_what_came_before_a_break_is_good(
         with socket.socket(fileno=os.dup(stream.socket)) as same:
             same.shutdown(socket.SHUT_RDWR)
 
-    _insert_and_end(database, slot_name, shut_down)
+    _insert_and_end(database, slot_name, stream, shut_down)
     assert _payloads(stream.read()) == b"BRIC"
     for _ in range(2):
         with pytest.raises(psycopg.OperationalError):
             stream.read()
 
 
-def _insert_and_end(database: Database, slot: str, end: Callable[[], object]) -> None:
+def _insert_and_end(
+    database: Database, slot: str, stream: CopyBoth, end: Callable[[], object]
+) -> None:
     database.execute("INSERT INTO t VALUES (1)")
-    wait_until(lambda: _is_sent(database, slot))
+    _wait_for_commit(stream)
     end()
     wait_until(lambda: active_pid(database, slot) is None)
 
@@ -178,14 +210,14 @@ def test_what_is_filled_waits_for_the_read(
     kinds = b""
     for number in range(3):
         database.execute("INSERT INTO t VALUES (%s)", [number])
-        wait_until(lambda: _is_sent(database, slot_name))
+        _wait_for_commit(stream)
         stream.fill()
         if number == 1:
             kinds += _payloads(stream.read())
             assert kinds == b"BRICBIC"
-            assert stream.read() == []
+            assert _payloads(stream.read()) == b""  # there may be a keepalive
     database.execute("SELECT pg_terminate_backend(%s)", [active_pid(database, slot_name)])
-    wait_until(lambda: active_pid(database, slot_name) is None)
+    wait_until(lambda: _has_ended(stream))
     for _ in range(3):
         stream.fill()  # the error waits too
     kinds += _payloads(stream.read())
