@@ -18,7 +18,7 @@ from pglogical_cdc import (
 )
 from pglogical_cdc.postgres import Blocking, Stopped, run
 from pglogical_cdc.replication.link import Link
-from tests.reading import active_pid, make_slot, reader
+from tests.reading import active_pid, make_slot, reader, wait_until
 from tests.replication.arguments import checked
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def test_next_stream_goes_on_with_the_same_session(
     session.progress.keepalive(session.progress.flushed + 8)
     link.plan(ConnectionLostError("gone"))
     assert link.stream is None
+    # The server notices later that the connection is closed, and refuses the next until then.
+    wait_until(lambda: active_pid(database, slot_name) is None)
     run(link.connect())
     assert link.stream is not first
     assert (link.session, link.connects) == (session, 2)
@@ -111,8 +113,12 @@ def test_slot_that_is_gone_or_taken(database: Database, slot_name: str, links: _
     flavour.stop()
     with pytest.raises(Stopped):
         run(links.link(flavour).open())
-    temporary = links.link(slot=slot_name + "x", create=True, temporary=True)
+    slot = slot_name + "x"
+    temporary = links.link(slot=slot, create=True, temporary=True)
     run(temporary.open())
     temporary.plan(ConnectionLostError("gone"))
+    # The server notices later that the connection is closed; until then the slot is in use.
+    one = "SELECT FROM pg_replication_slots WHERE slot_name = %s"
+    wait_until(lambda: not database.execute(one, [slot]))
     with pytest.raises(SlotNotFoundError, match="has ended with its connection"):
         run(temporary.connect())
