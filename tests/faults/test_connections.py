@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -209,6 +210,20 @@ def test_what_cannot_get_better_is_raised_at_once(database: Database, slot_name:
         database.execute(f"DROP ROLE {slot_name}")
 
 
+def _only_walsender(database: Database) -> psycopg.Connection[Any]:
+    """Connect as soon as the walsender before, whose client is gone, has noticed that."""
+    made: list[psycopg.Connection[Any]] = []
+
+    def connect() -> bool:
+        dsn = make_conninfo(database.dsn, replication="database")
+        with contextlib.suppress(psycopg.OperationalError):
+            made.append(psycopg.connect(dsn, autocommit=True))
+        return bool(made)
+
+    wait_until(connect)
+    return made[0]
+
+
 @pytest.mark.fault(33)
 def test_too_many_walsenders_and_a_server_that_starts_are_waited_for(
     private_server: Server, slot_name: str, tally: Tally
@@ -230,9 +245,7 @@ def test_too_many_walsenders_and_a_server_that_starts_are_waited_for(
             proxy.refuse()
             proxy.cut()
             wait_until(lambda: len(told) > 3)
-            with psycopg.connect(
-                make_conninfo(database.dsn, replication="database"), autocommit=True
-            ) as other:
+            with _only_walsender(database) as other:
                 proxy.accept()
                 wait_until(lambda: any("max_wal_senders" in str(event.error) for event in told))
                 other.execute("IDENTIFY_SYSTEM")
