@@ -13,6 +13,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -108,7 +109,7 @@ class Runs:
             options: ``step`` and ``at``: die when that step is reached for the ``at``-th time;
                 ``last``: end when the transaction of that number has come; ``limit``: bytes that
                 a file may have, set when the first change comes; ``skew`` and ``jump``: seconds
-                by which the clock is wrong, and jumps in the middle; ``idle_timeout``.
+                by which the clock is wrong, and jumps from the middle on; ``idle_timeout``.
         """
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({**self._options, **options}) + "\n")
@@ -293,6 +294,19 @@ class _Clock:
         time.time = lambda: real() + self.skew
         time.time_ns = lambda: real_ns() + int(self.skew * 1e9)
 
+    def jump(self, seconds: float) -> None:
+        """Jump now, and back and forth until the end, so that it also does at rest."""
+        self.skew += seconds
+
+        def go_on() -> None:
+            back = -seconds
+            while True:
+                time.sleep(0.2)
+                self.skew += back
+                back = -back
+
+        threading.Thread(target=go_on, daemon=True).start()
+
 
 def _consume(given: Mapping[str, Any]) -> None:
     steps = _Steps(given.get("step"), given.get("at", 1))
@@ -323,7 +337,7 @@ def _consume(given: Mapping[str, Any]) -> None:
         if seen == 1 and "limit" in given:
             resource.setrlimit(resource.RLIMIT_FSIZE, (given["limit"], resource.RLIM_INFINITY))
         if seen == 50 and clock is not None:
-            clock.skew += given["jump"]
+            clock.jump(given["jump"])
         stats = reader.stats
         if stats.source_latency is not None:
             latencies["source"].append(stats.source_latency)
