@@ -1071,14 +1071,15 @@ def test_status_goes_out_while_a_task_does_something_else(
     database: Database, slot_name: str
 ) -> None:
     make_slot(database, slot_name)
-    database.execute(f"ALTER DATABASE {database.name} SET wal_sender_timeout = '1s'")
+    database.execute(f"ALTER DATABASE {database.name} SET wal_sender_timeout = '2s'")
 
     async def main() -> None:
         async with areader(database, slot_name, reconnect=None) as made:
             loop = aiter(made)
-            for number in range(2):
-                database.execute("INSERT INTO t VALUES (%s)", [number])
-                assert keys([await anext(loop)]) == [number]
-                await asyncio.sleep(2.2)
+            database.execute("INSERT INTO t VALUES (1)")
+            assert keys([await anext(loop)]) == [1]
+            await asyncio.sleep(4.5)
+            database.execute("INSERT INTO t VALUES (2)")
+            assert keys([await anext(loop)]) == [2]
 
     asyncio.run(main())

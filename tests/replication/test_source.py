@@ -489,9 +489,9 @@ def test_silent_server_is_given_up(database: Database, slot_name: str) -> None:
 
 def test_quiet_server_that_answers_is_not_given_up(database: Database, slot_name: str) -> None:
     make_slot(database, slot_name)
-    database.execute(f"ALTER DATABASE {database.name} SET wal_sender_timeout = '1s'")
+    database.execute(f"ALTER DATABASE {database.name} SET wal_sender_timeout = '2s'")
     with reader(database, slot_name) as made:
-        assert made.poll(2.5) is None
+        assert made.poll(3.5) is None
         assert made.stats.reconnects == 0
 
 
