@@ -70,7 +70,8 @@ def test_fast_shutdown_is_not_held_up_by_a_reader_that_has_nothing_in_hand(
         wait_until(lambda: ledger.saw(last))
         began = time.monotonic()
         server.embedded.stop("fast")
-        assert time.monotonic() - began < 2
+        # A server that is held up waits for the next status of the timer, up to ten seconds.
+        assert time.monotonic() - began < 5
         server.embedded.start()
         consumer.finish(last)
         tally("shutdown -m fast", 1, ledger.verdict(load.expected()))

@@ -28,8 +28,11 @@ pytestmark = [pytest.mark.pg, pytest.mark.fault(31)]
 
 _ROOT: Final = Path(__file__).parents[2]
 
-_PYTHONS_END: Final = 0.6
-"""Seconds that the interpreter itself may take to end, on a busy machine."""
+_SOON: Final = 4.0
+"""Seconds: one for the reader, the others for the interpreter and stalls of a busy machine.
+
+A pause, a connection or a server that is waited for takes five, or does not end.
+"""
 
 _STATES: Final = ("connecting", "creating", "waiting", "body", "backlog", "retrying", "black hole")
 
@@ -91,6 +94,7 @@ def _in_state(
             proxy.refuse()
             proxy.cut()
             program.wait_for("retrying")
+            time.sleep(0.3)  # the pause begins after it has been told
         elif state == "black hole":
             proxy.black_hole()
         yield program
@@ -132,13 +136,13 @@ def test_process_ends_within_a_second(
         make_slot(database, slot_name)
     with _in_state(state, database, slot_name, flavour, signals) as program:
         took = program.end(number)
-    assert took < 1 + _PYTHONS_END
+    assert took < _SOON
     assert program.process.returncode == 0
     if state == "creating":
-        wait_until(lambda: not database.execute("SELECT 1 FROM pg_replication_slots"), 2)
+        wait_until(lambda: not database.execute("SELECT 1 FROM pg_replication_slots"))
         return
     if state != "black hole":
-        wait_until(lambda: active_pid(database, slot_name) is None, 1)
+        wait_until(lambda: active_pid(database, slot_name) is None)
     if state == "body":
         assert keys(read(database, slot_name)) == [3]
     tally(f"signal while {state}", 1)
@@ -152,7 +156,7 @@ def test_cancellation_and_aclose_end_within_a_second(
 
     async def cancel(dsn: str, proxy: Proxy) -> float:
         reader = AsyncReplicationReader(
-            dsn, slot=slot_name, publications="pub", reconnect=Backoff(initial=5)
+            dsn, slot=slot_name, publications="pub", reconnect=Backoff(initial=5, jitter=0)
         )
         async with contextlib.aclosing(reader):
             if state != "connecting":
@@ -175,8 +179,8 @@ def test_cancellation_and_aclose_end_within_a_second(
         dsn = proxy.dsn(database.dsn)
         if state == "connecting":
             dsn = make_conninfo(dsn, port=silent.getsockname()[1])
-        assert asyncio.run(cancel(dsn, proxy)) < 1
-    wait_until(lambda: active_pid(database, slot_name) is None, 1)
+        assert asyncio.run(cancel(dsn, proxy)) < _SOON
+    wait_until(lambda: active_pid(database, slot_name) is None)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -186,7 +190,7 @@ def test_killed_process_frees_its_slot(
     make_slot(database, slot_name)
     with _in_state("waiting", database, slot_name, flavour, "raise") as program:
         program.end(signal.SIGKILL)
-        wait_until(lambda: active_pid(database, slot_name) is None, 1)
+        wait_until(lambda: active_pid(database, slot_name) is None)
 
 
 def test_last_acknowledgement_arrives_when_caught_up(database: Database, slot_name: str) -> None:
