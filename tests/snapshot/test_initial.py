@@ -345,7 +345,7 @@ def test_with_manual_acknowledgement_the_stream_does_not_wait(
         made.ack(fourth)
         database.execute("INSERT INTO t VALUES (6)")
         assert keys([next(changes), next(changes)]) == [5, 6]
-        assert _slots(database) == [slot_name]
+        assert _only(database, slot_name)
     assert keys(read(database, slot_name)) == [5, 6]
 
 
@@ -560,7 +560,7 @@ def test_always(database: Database, slot_name: str) -> None:
             database.execute("INSERT INTO t VALUES (%s)", [len(expected) + 1])
             # Of what the slot still had, nothing comes a second time.
             assert keys([next(changes)]) == [len(expected) + 1]
-        assert _slots(database) == [slot_name]
+        assert _only(database, slot_name)
     assert keys(read(database, slot_name)) == [5]
 
 
