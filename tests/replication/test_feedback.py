@@ -97,11 +97,10 @@ def test_timer_waits_after_an_update_that_was_sent_anyway(flavour: Blocking) -> 
     feedback.start(flavour)
     time.sleep(0.3)
     feedback.send()
-    time.sleep(0.3)
-    assert len(to.sent) == 1
-    to.wait_for(2)
+    count = len(to.sent)  # not one, if the sleep took so long that the timer has sent
+    to.wait_for(count + 1)
     feedback.stop()
-    assert to.sent[1][0] - to.sent[0][0] >= 0.45
+    assert to.sent[count][0] - to.sent[count - 1][0] >= 0.45
 
 
 def test_broken_connection_ends_the_timer_without_noise(flavour: Blocking) -> None:
@@ -126,8 +125,8 @@ def test_long_silence_is_logged_with_its_length(
         feedback.start(flavour)
         to.wait_for(1)
         feedback.stop()
-    (record,) = caplog.records
-    assert "no status update could be sent for 7." in record.getMessage()
+    # More of them where the machine holds it up, too.
+    assert "no status update could be sent for 7." in caplog.records[0].getMessage()
 
 
 def test_timer_that_is_on_time_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
