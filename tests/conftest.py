@@ -147,6 +147,16 @@ def slot_name() -> str:
 
 
 @pytest.fixture
+def patient_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let readers of this process wait for the server's answer when they close.
+
+    The server has confirmed the position and freed the slot then. A reader by itself waits for a
+    moment only, in which a busy machine may not get to it.
+    """
+    monkeypatch.setattr("pglogical_cdc.replication.stream._LAST_WORDS", 20.0)
+
+
+@pytest.fixture
 def report_compared(
     record_property: Callable[[str, object], None],
 ) -> Callable[[str, int, int], None]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.reading import active_pid, keys, make_slot, read
+from tests.reading import active_pid, keys, make_slot, read, wait_until
 
 if TYPE_CHECKING:
     from tests.servers import Database
@@ -43,7 +43,7 @@ def test_ctrl_c(database: Database, slot_name: str, kind: str, left: list[int]) 
         _, errors = process.communicate(timeout=20)
         assert time.monotonic() - began < 2  # a second, and Python's own end
     assert "KeyboardInterrupt" in errors
-    assert active_pid(database, slot_name) is None
+    wait_until(lambda: active_pid(database, slot_name) is None)
     assert keys(read(database, slot_name)) == left
 
 

@@ -350,6 +350,7 @@ def test_lines_are_those_of_the_blocking_pipeline(
 
 
 @pytest.mark.pg
+@pytest.mark.usefixtures("patient_goodbye")
 def test_heartbeats_cancelling_and_stopping(database: Database, slot_name: str) -> None:
     make_slot(database, slot_name)
     before = confirmed(database, slot_name)

@@ -93,6 +93,7 @@ def test_window_that_is_cut(database: Database, slot_name: str) -> None:
 
 
 @pytest.mark.parametrize("ack", ["auto", "manual"])
+@pytest.mark.usefixtures("patient_goodbye")
 def test_slot_stays_before_rows_that_are_not_acknowledged(
     database: Database, slot_name: str, ack: str
 ) -> None:

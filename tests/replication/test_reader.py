@@ -217,6 +217,7 @@ def test_change_of_an_unfinished_transaction_is_not_passed_at_the_end(
     assert keys(read(database, slot_name)) == [1, 2, 3]
 
 
+@pytest.mark.usefixtures("patient_goodbye")
 def test_slot_is_free_and_confirmed_right_after_close(database: Database, slot_name: str) -> None:
     make_slot(database, slot_name)
     database.execute(WORKLOAD[0])
@@ -683,6 +684,7 @@ def areader(database: Database, slot: str, **options: Any) -> AsyncReplicationRe
     return AsyncReplicationReader(database.dsn, slot=slot, **{"publications": "pub", **options})
 
 
+@pytest.mark.usefixtures("patient_goodbye")
 def test_asynchronous_reading(database: Database, slot_name: str) -> None:
     make_slot(database, slot_name)
     for statement in WORKLOAD:

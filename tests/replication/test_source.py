@@ -523,6 +523,7 @@ def test_slot_that_somebody_holds_is_waited_for(database: Database, slot_name: s
 # -- the store
 
 
+@pytest.mark.usefixtures("patient_goodbye")
 def test_nothing_is_confirmed_before_it_is_stored(database: Database, slot_name: str) -> None:
     make_slot(database, slot_name)
     store = MemoryOffsets(seconds=0.01)
@@ -578,6 +579,7 @@ def test_nothing_is_confirmed_before_it_is_stored(database: Database, slot_name:
         assert list(made) == []
 
 
+@pytest.mark.usefixtures("patient_goodbye")
 def test_store_that_fails_confirms_nothing(database: Database, slot_name: str) -> None:
     make_slot(database, slot_name)
     database.execute("INSERT INTO t VALUES (1)")

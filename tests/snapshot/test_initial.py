@@ -640,6 +640,7 @@ def test_failover(database: Database, slot_name: str) -> None:
     ) == [(True,)]
 
 
+@pytest.mark.usefixtures("patient_goodbye")
 def test_the_store_has_the_point_of_the_snapshot(database: Database, slot_name: str) -> None:
     _make(database)
     offsets = MemoryOffsets()
