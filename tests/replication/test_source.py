@@ -587,7 +587,6 @@ def test_store_that_fails_confirms_nothing(database: Database, slot_name: str) -
     options: dict[str, Any] = {"offsets": store, "status_interval": 0.2, "idle_timeout": 10}
     with reader(database, slot_name, **options) as made:
         loop = iter(made)
-        before = confirmed(database, slot_name)
         assert keys([next(loop)]) == [1]
         store.failure = lambda: OffsetStoreError("the disk is full")
         database.execute("INSERT INTO t VALUES (2)")
@@ -597,8 +596,9 @@ def test_store_that_fails_confirms_nothing(database: Database, slot_name: str) -
             made.poll(0)
         assert second.value is first.value
         time.sleep(0.5)  # some status updates
-        assert confirmed(database, slot_name) == before
-    assert confirmed(database, slot_name) == before
+        # Not where it was before: a status from then may have its turn only now.
+        assert confirmed(database, slot_name) <= store.last.position
+    assert confirmed(database, slot_name) <= store.last.position
     assert made.stats.reconnects == 0
     store.failure = None
     with reader(database, slot_name, offsets=store, until="now") as made:
@@ -610,12 +610,11 @@ def test_store_that_fails_confirms_nothing(database: Database, slot_name: str) -
     change = made.poll(10)
     assert change is not None
     made.ack(change)
-    before = confirmed(database, slot_name)
     store.failure = lambda: OffsetStoreError("the disk is full")
     with pytest.raises(OffsetStoreError, match="the disk is full"):
         made.close()
     assert active_pid(database, slot_name) is None
-    assert confirmed(database, slot_name) == before
+    assert confirmed(database, slot_name) <= store.last.position
 
 
 def test_short_status_interval_does_not_starve_the_store(
@@ -643,10 +642,9 @@ def test_store_in_another_persons_words(database: Database, slot_name: str) -> N
         database.execute("INSERT INTO t VALUES (1)")
         assert keys([next(loop)]) == [1]
         store.failure = lambda: OSError("no space")
-        before = confirmed(database, slot_name)
         with pytest.raises(OSError, match="no space"):
             next(loop)
-        assert confirmed(database, slot_name) == before
+        assert confirmed(database, slot_name) <= store.last.position
         store.failure = None
         database.execute("INSERT INTO t VALUES (2)")
         assert keys([next(loop)]) == [2]
@@ -735,7 +733,10 @@ def test_stop_while_it_waits_and_in_the_pause(database: Database, slot_name: str
     make_slot(database, slot_name)
     database.execute("INSERT INTO t VALUES (1)")
     with reader(database, slot_name) as made:
-        assert _stopped_after(made, 0.3) == [1]
+        change = made.poll(10)
+        assert change is not None
+        made.ack(change)
+        assert _stopped_after(made, 0.3) == []
         assert made.poll(10) is None
     with proxied(database, slot_name, reconnect=Backoff(initial=30)) as (made, proxy):
         made.open()
@@ -776,16 +777,24 @@ def test_stop_in_a_catalog_query(database: Database, slot_name: str) -> None:
 @contextlib.contextmanager
 def frozen(database: Database, slot: str) -> Iterator[None]:
     """Let the server's process of the connection beside the stream not answer meanwhile."""
-    (row,) = database.execute(
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
-        " AND application_name = 'pglogical_cdc' AND pid <> %s",
-        [active_pid(database, slot)],
-    )
-    os.kill(row[0], signal.SIGSTOP)
+    pids: list[int] = []
+
+    def is_alone() -> bool:
+        # Those of a reader that was just closed may be there still.
+        found = database.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = 'pglogical_cdc' AND pid <> %s",
+            [active_pid(database, slot)],
+        )
+        pids[:] = [pid for (pid,) in found]
+        return len(pids) == 1
+
+    wait_until(is_alone)
+    os.kill(pids[0], signal.SIGSTOP)
     try:
         yield
     finally:
-        os.kill(row[0], signal.SIGCONT)
+        os.kill(pids[0], signal.SIGCONT)
 
 
 def test_stop_when_it_is_over(database: Database, slot_name: str) -> None:
