@@ -325,8 +325,12 @@ def test_stored_before_the_server_has_it(
             )
         load.start()
         began, cut_at = time.monotonic(), 0.3
-        while time.monotonic() < began + 1.5:
-            if time.monotonic() > began + cut_at:
+        moved: set[str] = set()
+        # A busy machine does not show all of it within the time of the cuts.
+        while (seconds := time.monotonic() - began) < 1.5 or (
+            seconds < 20 and (polls <= 50 or not ahead or len(moved) < len(slots))
+        ):
+            if cut_at < seconds < 1.5:
                 cut_at += 0.3
                 proxy.cut()
             for slot in slots:
@@ -335,6 +339,7 @@ def test_stored_before_the_server_has_it(
                 polls += 1
                 if here == created[slot]:
                     continue
+                moved.add(slot)
                 assert stored is not None
                 assert here <= stored.position
                 ahead += here < stored.position
