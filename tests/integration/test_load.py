@@ -57,10 +57,17 @@ def test_three_writers_and_one_reader_agree(database: Database, slot_name: str) 
                 connection.execute("DELETE FROM t WHERE id = %s", [base])
             number += 1
 
-    threads = [threading.Thread(target=write, args=[writer]) for writer in (1, 2, 3)]
+    writers = [threading.Thread(target=write, args=[writer]) for writer in (1, 2, 3)]
+
+    def say_the_end() -> None:
+        for writer in writers:
+            writer.join()
+        database.connect().execute("INSERT INTO t VALUES (0, 'end')")
+
+    threads = [*writers, threading.Thread(target=say_the_end)]
     table: dict[object, object] = {}
     positions = []
-    with reader(database, slot_name, idle_timeout=1) as made:
+    with reader(database, slot_name) as made:
         for thread in threads:
             thread.start()
         try:
@@ -71,6 +78,8 @@ def test_three_writers_and_one_reader_agree(database: Database, slot_name: str) 
                         table[row["id"]] = row["v"]
                     case Delete(before=row):
                         del table[row["id"]]
+                if 0 in table:
+                    break
         finally:
             stop.set()
             for thread in threads:

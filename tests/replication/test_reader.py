@@ -402,14 +402,15 @@ def test_change_in_time_starts_the_idle_time_again(database: Database, slot_name
     writer = database.connect()
 
     def write() -> None:
-        for number in range(4):
-            time.sleep(0.25)
+        # All of them take longer than the idle time, none of them nearly as long.
+        for number in range(11):
+            time.sleep(0.15)
             writer.execute("INSERT INTO t VALUES (%s)", [number])
 
     thread = threading.Thread(target=write)
-    with reader(database, slot_name, idle_timeout=1) as made:
+    with reader(database, slot_name, idle_timeout=1.5) as made:
         thread.start()
-        assert keys(list(made)) == [0, 1, 2, 3]
+        assert keys(list(made)) == list(range(11))
     thread.join()
 
 
