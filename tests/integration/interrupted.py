@@ -42,11 +42,17 @@ def _body(dsn: str, slot: str) -> None:
 def _storm(dsn: str, slot: str) -> None:
     """Be interrupted all the time; each change has to come, and none before the one before it."""
     seen, interrupts, goings_on, delay = -1, 0, 0, 0.0
+    slowness, seen_before = 1, -1
 
     def arm() -> None:
-        nonlocal delay
-        # Long enough now and then for a connection that is made anew.
-        delay = (delay + 0.00337) % 0.12
+        nonlocal delay, slowness, seen_before
+        # Long enough now and then for a connection that is made anew, however long that takes here.
+        delay += 0.00337 * slowness
+        if delay >= 0.12 * slowness:
+            delay %= 0.12 * slowness
+            if seen == seen_before:
+                slowness *= 2
+            seen_before = seen
         signal.setitimer(signal.ITIMER_REAL, 0.002 + delay)
 
     signal.signal(signal.SIGALRM, signal.default_int_handler)

@@ -54,7 +54,7 @@ def test_storm_of_signals_loses_nothing(database: Database, slot_name: str) -> N
     for number in range(400):
         database.execute("INSERT INTO t VALUES (%s)", [number])
     with _start(database, "storm", slot_name) as process:
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=100)
     assert process.returncode == 0, errors
     interrupts, goings_on = map(int, output.split())
     assert interrupts >= 5
