@@ -29,7 +29,7 @@ from pglogical_cdc.postgres.reselect import reselected, snapshot_sees, unsent_va
 from pglogical_cdc.replication import ReplicationReader
 from tests.feed import Feed
 from tests.postgres.sessions import connect, connect_beside
-from tests.reading import make_slot, read
+from tests.reading import make_slot, read, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -452,7 +452,9 @@ def test_value_is_that_of_now_or_stays_unchanged(
 
 @pytest.mark.pg
 @pytest.mark.newest
-def test_lock_is_not_waited_for(database: Database, slot_name: str) -> None:
+def test_lock_is_not_waited_for(
+    database: Database, slot_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     make_slot(database, slot_name)
     database.execute(_table("free") + _table("locked"))
     with database.connect().transaction() as blocking, _beside(database) as beside:
@@ -462,13 +464,31 @@ def test_lock_is_not_waited_for(database: Database, slot_name: str) -> None:
         assert time.monotonic() - began < 10
         bodies = [changes[name].after["body"] for name in ("free", "locked")]
         assert bodies == [_BODY, UNCHANGED]
+
         # What statement_timeout would do:
-        cancel = threading.Timer(0.1, beside.cancel_safe)
-        began = time.monotonic()
-        cancel.start()
-        assert _reselect(beside, changes["locked"]) is changes["locked"]
-        assert time.monotonic() - began < 0.5
-        cancel.join()
+        def cancel() -> None:
+            while not ended.is_set():
+                if database.execute(
+                    "SELECT FROM pg_locks WHERE relation = 'locked'::regclass AND NOT granted"
+                ):
+                    beside.cancel_safe()
+                    return
+                time.sleep(0.01)
+
+        def is_cancelled() -> bool:
+            ended.clear()
+            canceller = threading.Thread(target=cancel)
+            canceller.start()
+            try:
+                assert _reselect(beside, changes["locked"]) is changes["locked"]
+            finally:
+                ended.set()
+                canceller.join()
+            return "public.locked could not be read: QueryCanceled" in caplog.text
+
+        ended = threading.Event()
+        with caplog.at_level(logging.INFO):
+            wait_until(is_cancelled)  # unless lock_timeout was faster
 
 
 @contextmanager
