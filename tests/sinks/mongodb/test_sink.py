@@ -30,7 +30,7 @@ from pglogical_cdc.sinks.mongodb import MongoDBSink
 from tests.cli.running import run_python
 from tests.formatters.tables import column
 from tests.handlers.changes import PEOPLE, delete, insert, table, truncate, update
-from tests.reading import make_slot, reader
+from tests.reading import make_slot, reader, wait_until
 from tests.servers import Database
 from tests.sinks.mongodb.server import MongoServer
 from tests.sinks.mongodb.shop import Rows, happened
@@ -148,20 +148,24 @@ def test_a_lost_connection_is_tried_again(private_mongo_server: MongoServer) -> 
 
 def test_a_server_that_is_killed(private_mongo_server: MongoServer) -> None:
     made_changes, history = happened(seed=5, count=120)
-    url = private_mongo_server.url(serverSelectionTimeoutMS=300)
-    first = MongoDBSink(url, database="shop")
-    first.write(made_changes[:50])
-    first.flush()
-    first.write(made_changes[50:90])
-    private_mongo_server.kill()
-    with pytest.raises(SinkError, match=r"MongoDB failed with the collection shop: ") as error:
+    # So soon it gives up a server that is gone; to find one that is there may take longer.
+    hasty = private_mongo_server.url(serverSelectionTimeoutMS=300)
+    with MongoClient[dict[str, Any]](hasty) as client:
+        wait_until(lambda: bool(client.nodes))
+        first = MongoDBSink(client, database="shop")
+        first.write(made_changes[:50])
         first.flush()
-    assert error.value.retryable
-    with pytest.raises(SinkError, match="make a new one"):
-        first.write(made_changes[90:])
-    first.close()
+        first.write(made_changes[50:90])
+        private_mongo_server.kill()
+        with pytest.raises(SinkError, match=r"MongoDB failed with the collection shop: ") as error:
+            first.flush()
+        assert error.value.retryable
+        with pytest.raises(SinkError, match="make a new one"):
+            first.write(made_changes[90:])
+        first.close()
 
     private_mongo_server.start()
+    url = private_mongo_server.url()
     second = MongoDBSink(url, database="shop")
     second.write(made_changes[50:])
     second.flush()
