@@ -254,6 +254,7 @@ def test_moves_to_another_server() -> None:
 def test_a_slow_client_slows_its_server() -> None:
     _Flood.sent = 0
     with _serve(_Flood) as port, Proxy(port) as proxy, _client(proxy) as client:
+        wait_until(lambda: _Flood.sent > 0)
         last = -1
         while last != _Flood.sent:
             last = _Flood.sent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -210,4 +211,4 @@ def test_body_that_holds_the_gil_is_told(
                 await asyncio.sleep(0.05)
 
     asyncio.run(block())
-    assert "no status update could be sent for 2." in caplog.text
+    assert re.search(r"no status update could be sent for [2-9]\.", caplog.text)

@@ -158,10 +158,10 @@ def test_batch_waits_for_its_first_change_only_without_limit(kind: Kind) -> None
 def test_batch_ends_with_its_time(kind: Kind) -> None:
     changes = _changes()
     feed = Feed([*changes[:2], None, changes[2]], buffers=False, suspends=kind.suspends)
-    loop = kind.batches(feed, 3, 0.05)
+    loop = kind.batches(feed, 3, 5)
     assert next(loop) == changes[:3]
     assert feed.timeouts[0] is None
-    assert all(0 < timeout <= 0.05 for timeout in feed.timeouts[1:] if timeout is not None)
+    assert all(0 < timeout <= 5 for timeout in feed.timeouts[1:] if timeout is not None)
     assert len(feed.timeouts) == 3
 
 

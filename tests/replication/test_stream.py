@@ -306,4 +306,4 @@ def test_goodbye_to_a_server_that_does_not_answer_takes_a_moment(
             assert keys([next(iter(made))]) == [1]
             proxy.black_hole()
             began = time.monotonic()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
