@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from pglogical_cdc.events import Change
     from tests.servers import Database
 
-__all__ = ("active_pid", "confirmed", "keys", "make_slot", "read", "reader", "wait_until")
+__all__ = (
+    "active_pid",
+    "confirmed",
+    "delivered_transactions",
+    "keys",
+    "make_slot",
+    "read",
+    "reader",
+    "wait_until",
+)
 
 
 def make_slot(database: Database, slot: str, ddl: str = "") -> None:
@@ -39,6 +48,13 @@ def read(database: Database, slot: str, **options: Any) -> list[Change]:
 def keys(changes: list[Change]) -> list[object]:
     """The values of the column ``id``."""
     return [None if change.key is None else change.key["id"] for change in changes]
+
+
+def delivered_transactions(made: ReplicationReader) -> int:
+    """Transactions with changes; PostgreSQL 14 sends others too, as those of autovacuum."""
+    assert made._source.session is not None
+    assert made.stats.transactions >= made._source.session.delivered_transactions
+    return made._source.session.delivered_transactions
 
 
 def confirmed(database: Database, slot: str) -> LSN:

@@ -9,7 +9,7 @@ import pytest
 
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.replication.stats import ReaderStats
-from tests.reading import active_pid, make_slot, reader
+from tests.reading import active_pid, delivered_transactions, make_slot, reader
 
 if TYPE_CHECKING:
     from tests.servers import Database
@@ -40,12 +40,13 @@ def test_where_a_reader_stands(database: Database, slot_name: str) -> None:
         database.execute("UPDATE t SET v = 'x' WHERE id > 1; DELETE FROM t WHERE id = 3")
         database.execute("TRUNCATE t")
         changes = []
-        while made.stats.transactions < 3:
+        while delivered_transactions(made) < 3:
             change = made.poll(10)
             if change is not None:
                 changes.append(change)
         stats = made.stats
-        assert (stats.changes, stats.transactions, len(changes)) == (7, 3, 7)
+        assert (stats.changes, len(changes)) == (7, 7)
+        assert stats.transactions == 3 or database.server.version < 15
         assert stats.rows == {"insert": 3, "update": 2, "delete": 1, "truncate": 1}
         assert opened.rows == {}
         last = changes[-1].transaction
@@ -90,4 +91,4 @@ def test_reconnects_and_what_comes_again_is_counted_once(
         next(loop)
         stats = made.stats
         assert (stats.changes, stats.reconnects, dict(stats.rows)) == (4, 3, {"insert": 4})
-        assert stats.transactions == 3  # the fourth is not at its end
+        assert delivered_transactions(made) == 3  # the fourth is not at its end
