@@ -23,6 +23,7 @@ from pglogical_cdc.replication.iteration import (
     Transactions,
 )
 from tests.replication.changes import Feed, insert, message, transaction
+from tests.replication.frames import is_ours
 
 T = TypeVar("T")
 
@@ -353,7 +354,7 @@ def test_exception_at_any_call_neither_loses_nor_acknowledges(
             code = frame.f_code
             if (
                 event == "return"
-                and "pglogical_cdc" in code.co_filename
+                and is_ours(code)
                 and code.co_name not in ("__next__", "__anext__", "__new__")
             ):
                 left -= 1

@@ -45,6 +45,7 @@ from tests.reading import (
     reader,
     wait_until,
 )
+from tests.replication.frames import is_ours
 from tests.replication.stores import MemoryOffsets
 
 if TYPE_CHECKING:
@@ -258,7 +259,7 @@ def test_interrupted_by_signals_in_the_middle_and_going_on(
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         # Not in our own code: there it could come between the step of the loop and our note of it.
-        if frame is not None and "pglogical_cdc" in frame.f_code.co_filename and armed.is_set():
+        if frame is not None and is_ours(frame.f_code) and armed.is_set():
             armed.clear()
             raise KeyboardInterrupt
 
@@ -319,7 +320,7 @@ def test_interrupted_at_the_entry_of_each_function_and_going_on(
     def interrupt(frame: FrameType, event: str, argument: object) -> None:
         nonlocal count
         code = frame.f_code
-        if event == "call" and code.co_name == place and "pglogical_cdc" in code.co_filename:
+        if event == "call" and code.co_name == place and is_ours(code):
             count -= 1
             if count == 0:
                 interrupted.add(place)
@@ -1051,7 +1052,7 @@ def test_little_is_done_between_the_wake_up_and_the_change(
     calls: list[str] = []
 
     def count(frame: FrameType, event: str, argument: object) -> None:
-        if event == "call" and "pglogical_cdc" in frame.f_code.co_filename:
+        if event == "call" and is_ours(frame.f_code):
             if frame.f_code.co_name == "fill":
                 calls.clear()
             calls.append(frame.f_code.co_name)
