@@ -56,6 +56,12 @@ class Fold:
         self.last = Position(LSN(0), 0)
         """Of the changes of the stream."""
 
+    def begin_anew(self) -> None:
+        """Empty the copy: a snapshot begins anew after a crash, and may find no row at all."""
+        self.history.append("a new snapshot")
+        self.tables = {name: {} for name in TABLES}
+        self.read = 0
+
     def apply(self, change: Change) -> None:
         """Apply a change; one that came before, in a transaction that was cut off, does nothing."""
         assert change.table is not None
@@ -70,12 +76,7 @@ class Fold:
                 self.read += 1
                 self.rows += 1
                 rows[after[_KEY]] = dict(after)
-            case SnapshotRead(number=number, after=after):
-                if number == 1:
-                    # It begins, or begins anew after a crash.
-                    self.history.append(f"snapshot at {change.position}")
-                    self.tables = {name: {} for name in TABLES}
-                    rows, self.read = self.tables[change.table], 0
+            case SnapshotRead(after=after):
                 self.read += 1
                 self.rows += 1
                 assert after[_KEY] not in rows, "a row of the snapshot comes twice"

@@ -103,6 +103,8 @@ def _consume(dsn: str, slot: str, path: Path, offsets: Path | None = None) -> No
     with ReplicationReader(
         dsn, slot=slot, publications="pub", create=True, snapshot="initial", **given
     ) as reader:
+        if offsets is None and reader.stats.snapshot is not None:
+            fold.begin_anew()
         for batch in reader.batches(max_rows=2000, max_seconds=0.1):
             for change in batch:
                 fold.apply(change)
