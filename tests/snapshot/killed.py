@@ -104,7 +104,9 @@ def _consume(dsn: str, slot: str, path: Path, offsets: Path | None = None) -> No
         dsn, slot=slot, publications="pub", create=True, snapshot="initial", **given
     ) as reader:
         if offsets is None and reader.stats.snapshot is not None:
+            # Kept before anything is asked for: the slot of a snapshot without rows is made then.
             fold.begin_anew()
+            _save(fold, path)
         for batch in reader.batches(max_rows=2000, max_seconds=0.1):
             for change in batch:
                 fold.apply(change)

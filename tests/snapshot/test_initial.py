@@ -26,6 +26,7 @@ from pglogical_cdc import (
     MessageTooLargeError,
     Pipeline,
     Position,
+    ReaderEvent,
     Record,
     ReplicationReader,
     SlotInUseError,
@@ -214,7 +215,15 @@ def test_nobody_waits_for_what_is_here(database: Database, slot_name: str, *, bi
 
 def test_no_rows_at_all(database: Database, slot_name: str) -> None:
     _make(database, 0)
-    with _begin(database, slot_name, until="now") as made:
+    told: list[tuple[str, list[str]]] = []
+
+    def hear(event: ReaderEvent) -> None:
+        told.append((event.state, _slots(database)))
+
+    with _begin(database, slot_name, until="now", on_event=hear) as made:
+        # Whoever has a copy empties it now: no row says that a snapshot has begun.
+        assert [state for state, _ in told] == ["connecting", "snapshot"]
+        assert slot_name not in told[-1][1]
         assert list(made) == []
     assert _only(database, slot_name)
 
