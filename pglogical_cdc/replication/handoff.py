@@ -43,6 +43,12 @@ _LONGEST_WAIT: Final = 1.0
 _ROWS: Final = 64
 """Rows that are handed on at once."""
 
+_SLOT_IS_GONE: Final = (
+    psycopg.errors.UndefinedObject.sqlstate,
+    psycopg.errors.ObjectNotInPrerequisiteState.sqlstate,
+)
+"""Of a `SnapshotError`: the temporary slot is not there, and so its stream has ended."""
+
 
 class Handoff:
     """A snapshot that comes before a stream, until the slot of both is there for good.
@@ -239,7 +245,7 @@ class Handoff:
         if stream is None:
             raise error
         try:
-            if isinstance(error, SnapshotError):
+            if isinstance(error, SnapshotError) and error.sqlstate in _SLOT_IS_GONE:
                 stream.find_error()
         except CdcError as found:
             error = found

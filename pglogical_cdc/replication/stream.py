@@ -152,13 +152,23 @@ class Stream:
         return bool(received)
 
     def find_error(self) -> None:
-        """Read what is here, for the error that it may end with.
+        """Drop what is here of a stream that has ended, and look for the error that it ended with.
+
+        Of which transaction that is cannot be told any more.
 
         Raises:
             CdcError: that error.
         """
-        while self.receive():
-            self.messages.clear()
+        settings = self._settings
+        try:
+            while self._copy.read():
+                pass
+        except CopyBothEnded:
+            return
+        except psycopg.Error as error:
+            raise diagnose(
+                error, slot=settings.slot, streaming=True, temporary=settings.temporary
+            ) from None
 
     @property
     def is_half_read(self) -> bool:
