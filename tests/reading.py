@@ -18,6 +18,7 @@ __all__ = (
     "active_pid",
     "confirmed",
     "delivered_transactions",
+    "is_sent",
     "keys",
     "make_slot",
     "read",
@@ -48,6 +49,15 @@ def read(database: Database, slot: str, **options: Any) -> list[Change]:
 def keys(changes: list[Change]) -> list[object]:
     """The values of the column ``id``."""
     return [None if change.key is None else change.key["id"] for change in changes]
+
+
+def is_sent(database: Database, slot: str) -> bool:
+    """Tell whether the server has sent all that there is; it need not have arrived."""
+    ((sent,),) = database.execute(
+        "SELECT sent_lsn >= pg_current_wal_lsn() FROM pg_stat_replication WHERE pid = %s",
+        [active_pid(database, slot)],
+    )
+    return bool(sent)
 
 
 def delivered_transactions(made: ReplicationReader) -> int:

@@ -15,7 +15,7 @@ from pglogical_cdc.formatters.tombstone import Tombstones
 from pglogical_cdc.lsn import LSN
 from pglogical_cdc.pipeline import Pipeline
 from pglogical_cdc.sinks.files import FileSink
-from tests.reading import active_pid, wait_until
+from tests.reading import is_sent, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -198,14 +198,6 @@ def test_a_reader_is_not_used_again_after_a_failure(database: Database, slot_nam
     assert durable == [0, 1, 2, 3, 4, 99]
 
 
-def _is_sent(database: Database, slot: str) -> bool:
-    ((sent,),) = database.execute(
-        "SELECT sent_lsn >= pg_current_wal_lsn() FROM pg_stat_replication WHERE pid = %s",
-        [active_pid(database, slot)],
-    )
-    return bool(sent)
-
-
 @pytest.mark.pg
 def test_empty_transactions_force_no_flush(database: Database, slot_name: str) -> None:
     # PostgreSQL 14 sends Begin and Commit of transactions that are not for us.
@@ -232,7 +224,7 @@ def test_empty_transactions_force_no_flush(database: Database, slot_name: str) -
             database.execute("INSERT INTO t VALUES (%s)", [number])
             database.execute("INSERT INTO other VALUES (%s)", [number])
         # Whenever nothing more is here, a pipeline flushes; so all of it has to be.
-        wait_until(lambda: _is_sent(database, slot_name))
+        wait_until(lambda: is_sent(database, slot_name))
         Pipeline(reader, sink=Counting(durable, fails=False), flush_interval=100).run()
     assert durable == list(range(50))
     assert flushes < 40  # about 50, if they did; on a busy machine some of it still comes later

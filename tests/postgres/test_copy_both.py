@@ -25,7 +25,7 @@ from tests import wire
 from tests.faults.proxy import Proxy
 from tests.faults.servers import switch_tls_on
 from tests.postgres.sessions import connect, drive
-from tests.reading import active_pid, make_slot, wait_until
+from tests.reading import active_pid, is_sent, make_slot, wait_until
 from tests.servers import new_database
 
 if TYPE_CHECKING:
@@ -63,15 +63,6 @@ def _read(stream: CopyBoth, seconds: float = 10) -> list[bytes]:
         assert time.monotonic() < deadline
         select.select([stream.socket], [], [], 0.1)
     return messages
-
-
-def _is_sent(database: Database, slot: str) -> bool:
-    """Tell whether the server has sent all that there is."""
-    ((sent,),) = database.execute(
-        "SELECT sent_lsn >= pg_current_wal_lsn() FROM pg_stat_replication WHERE pid = %s",
-        [active_pid(database, slot)],
-    )
-    return bool(sent)
 
 
 def _waiting(stream: CopyBoth) -> bytes:
@@ -384,7 +375,7 @@ class _ThroughTls:
         self.connections.append(connection)
         assert connection.pgconn.ssl_in_use
         stream = _start(connection, self.slot)
-        wait_until(lambda: _is_sent(self.database, self.slot))
+        wait_until(lambda: is_sent(self.database, self.slot))
         return stream
 
     def terminate(self) -> None:
