@@ -28,8 +28,8 @@ pytestmark = [pytest.mark.pg, pytest.mark.fault(31)]
 
 _ROOT: Final = Path(__file__).parents[2]
 
-_SOON: Final = 4.0
-"""Seconds: one for the reader, the others for the interpreter and stalls of a busy machine.
+_SOON: Final = 2.5
+"""Seconds: one for the reader, the rest for the interpreter and stalls of a busy machine.
 
 A pause, a connection or a server that is waited for takes five, or does not end.
 """
